@@ -1,0 +1,140 @@
+// Package alert decides when a person is told that somebody came online. It is
+// pure: no I/O, no clock of its own, no goroutine.
+package alert
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster/event"
+)
+
+// DefaultLifetime is how old a login may be and still be news (design, promise 4).
+const DefaultLifetime = 5 * time.Minute
+
+// UserID is a person's Discord id. Text in JSON.
+type UserID int64
+
+// ErrUserID says that a text is not a Discord id.
+var ErrUserID = errors.New("not a Discord id")
+
+// ParseUserID reads decimal text; the error wraps ErrUserID.
+func ParseUserID(s string) (UserID, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n <= 0 {
+		return 0, fmt.Errorf("%w: %.40q", ErrUserID, s)
+	}
+	return UserID(n), nil
+}
+
+func (u UserID) String() string { return strconv.FormatInt(int64(u), 10) }
+
+// MarshalText writes the id as decimal text.
+func (u UserID) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// UnmarshalText reads decimal text; the error wraps ErrUserID.
+func (u *UserID) UnmarshalText(b []byte) (err error) {
+	*u, err = ParseUserID(string(b))
+	return err
+}
+
+// A Link says that a Discord user plays a character.
+type Link struct {
+	User      UserID
+	Character event.CharacterID
+	LinkedAt  time.Time
+}
+
+// WatchKind says what a Watch follows.
+type WatchKind string
+
+// What can be watched. Friends follows the in-game friends list of each
+// character the user has linked; it comes with the first link.
+const (
+	WatchFriends   WatchKind = "friends"
+	WatchCharacter WatchKind = "character"
+	WatchOutfit    WatchKind = "outfit"
+)
+
+// A Watch is a person's wish to be told.
+type Watch struct {
+	ID        int64
+	User      UserID
+	Kind      WatchKind
+	Character event.CharacterID // for WatchCharacter
+	Outfit    event.OutfitID    // for WatchOutfit
+	CreatedAt time.Time
+	// Name is what to show: the character's name or the outfit's tag and name.
+	// Filled in by reads.
+	Name string
+}
+
+// A Cause is why an alert was written: the strongest watch that matched.
+type Cause string
+
+// Causes, strongest first: when several watches match, a person is told once,
+// for the first of these.
+const (
+	ByCharacter Cause = "character"
+	ByFriend    Cause = "friend"
+	ByOutfit    Cause = "outfit"
+)
+
+// An Alert is one line of the outbox: this user is to be told of this login.
+type Alert struct {
+	Key       Key
+	User      UserID
+	Character event.CharacterID
+	World     event.World
+	Cause     Cause
+	LoginAt   time.Time // the game's second
+	CreatedAt time.Time
+	ExpiresAt time.Time // not sent later than this
+	Attempts  int       // sends tried before
+	// Who names the character as far as it is known when the alert is claimed.
+	Who event.Character
+}
+
+// Key names an alert for ever: the same user, character and sitting give the
+// same key, so that writing or sending it twice has no second effect.
+type Key [15]byte
+
+// NewKey returns the key for user being told of the session of character that
+// began at start.
+func NewKey(user UserID, character event.CharacterID, start time.Time) Key {
+	var b [24]byte
+	binary.BigEndian.PutUint64(b[0:], uint64(user))
+	binary.BigEndian.PutUint64(b[8:], uint64(character))
+	binary.BigEndian.PutUint64(b[16:], uint64(start.Unix()))
+	sum := sha256.Sum256(b[:])
+	return Key(sum[:15])
+}
+
+// Nonce returns 24 characters for Discord's nonce, which takes at most 25.
+func (k Key) Nonce() string {
+	return strings.ToLower(base32.StdEncoding.EncodeToString(k[:]))
+}
+
+// Due reports whether c is news at now: a character that was not on has logged
+// in, not within event.Relog of its last logout, and no longer than lifetime
+// ago. A sign of life without a login is told only if known says that nothing
+// of that world was missed since the character was last known to be off: after a
+// gap, or at the first sight of somebody, whoever is there was there already.
+func Due(c event.PresenceChange, known bool, lifetime time.Duration, now time.Time) bool {
+	if !c.After.Online || c.Before.Online {
+		return false
+	}
+	if !c.ByLogin && (!known || !c.Before.Known()) {
+		return false
+	}
+	if off := c.Before.LoggedOut; !off.IsZero() && c.After.Since.Sub(off) < event.Relog {
+		return false
+	}
+	return now.Sub(c.After.Since) <= lifetime
+}

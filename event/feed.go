@@ -1,0 +1,74 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// A FeedMessage is what travels on TopicFeed; exactly one field is set.
+type FeedMessage struct {
+	Item   *FeedItem    `json:"item,omitempty"`
+	Stream *StreamState `json:"stream,omitempty"` // a world's stream changed
+	Names  []Character  `json:"names,omitempty"`  // placeholders sent before can be filled in
+}
+
+// A FeedItem is one event as readers of the feed see it. Its JSON is part of
+// the outside description: never rename a field.
+type FeedItem struct {
+	ID         string `json:"id"` // ordered as text by time of receipt; opaque to readers
+	Kind       string `json:"kind"`
+	World      World  `json:"world"`
+	Zone       Zone   `json:"zone,omitempty"`
+	At         int64  `json:"at"`          // the game's second, Unix
+	ReceivedAt int64  `json:"received_at"` // the listener's clock, Unix nanoseconds
+	// Character acted; Other is whom it befell. Null for nobody.
+	Character *Who            `json:"character"`
+	Other     *Who            `json:"other"`
+	Detail    json.RawMessage `json:"detail"` // by kind, see docs/feed.md
+}
+
+// Who is a character on the feed. Name is empty while it is not known: show
+// Placeholder and wait for a FeedMessage with Names.
+type Who struct {
+	ID      CharacterID `json:"id"`
+	Name    string      `json:"name"`
+	Faction Faction     `json:"faction"`
+	Outfit  *WhoOutfit  `json:"outfit,omitempty"`
+}
+
+// WhoOutfit is an outfit on the feed.
+type WhoOutfit struct {
+	ID   OutfitID `json:"id"`
+	Tag  string   `json:"tag"`
+	Name string   `json:"name"`
+}
+
+// NewWho returns c as the feed shows it, nil for nobody.
+func NewWho(c Character) *Who {
+	if c.ID == 0 {
+		return nil
+	}
+	w := &Who{ID: c.ID, Name: c.Name, Faction: c.Faction}
+	if !c.Outfit.IsZero() {
+		w.Outfit = &WhoOutfit{ID: c.Outfit.ID, Tag: c.Outfit.Tag, Name: c.Outfit.Name}
+	}
+	return w
+}
+
+// Placeholder is what people see for a character whose name is not known.
+func Placeholder(id CharacterID) string {
+	s := id.String()
+	if len(s) > 4 {
+		s = s[len(s)-4:]
+	}
+	return "Player …" + s
+}
+
+// FeedID derives the feed's id from the event itself, so that every dispatcher
+// gives it the same one and a reader can resume on another notifier: 16 hex
+// digits of the time of receipt in nanoseconds, a dash, 8 of the key. Text order
+// is order of receipt.
+func FeedID(receivedAt time.Time, k Key) string {
+	return fmt.Sprintf("%016x-%x", uint64(receivedAt.UnixNano()), k[:4])
+}
