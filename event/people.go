@@ -64,3 +64,11 @@ const (
 	LookupExperience  = "experience"
 	LookupAchievement = "achievement"
 )
+
+// A Player is a character with what is known of its presence.
+type Player struct {
+	Character Character
+	Online    Online
+	// MembershipRank is its rank in its outfit, empty if not known.
+	MembershipRank string
+}
