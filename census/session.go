@@ -1,0 +1,284 @@
+package census
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"muster/event"
+)
+
+// frameQueue is how many frames may wait for the handler; beyond it the
+// connection's own buffers fill, and the game's side waits.
+const frameQueue = 4096
+
+// An arrival is one frame and when it was read.
+type arrival struct {
+	at   time.Time
+	data []byte
+}
+
+// session runs one connection to its end. What was read before the end has been
+// handed over when it returns.
+func (s *Stream) session(ctx context.Context) error {
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return err
+	}
+	s.begin() // before the first frame can arrive
+	frames := make(chan arrival, frameQueue)
+	readErr := make(chan error, 1)
+	go func() {
+		defer close(frames)
+		readErr <- s.read(conn, frames)
+	}()
+	err = s.converse(ctx, conn, frames)
+	if ctx.Err() != nil {
+		bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+		_ = conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(time.Second))
+	}
+	_ = conn.Close()
+	for a := range frames { // the reader ends now that the connection is closed
+		s.frame(conn, a)
+	}
+	if lost := <-readErr; err == nil {
+		err = lost
+	}
+	return err
+}
+
+// read puts frames into the queue until the connection ends.
+func (s *Stream) read(conn *websocket.Conn, frames chan<- arrival) error {
+	extend := func(string) error { return conn.SetReadDeadline(time.Now().Add(s.cfg.PongTimeout)) }
+	conn.SetPongHandler(extend)
+	for {
+		if err := extend(""); err != nil {
+			return err
+		}
+		_, data, err := conn.ReadMessage()
+		if err != nil {
+			return err
+		}
+		frames <- arrival{at: time.Now(), data: data}
+	}
+}
+
+// converse subscribes, handles frames and keeps watch. It returns nil when the
+// reader has ended, or why the connection is given up.
+func (s *Stream) converse(ctx context.Context, conn *websocket.Conn, frames <-chan arrival) error {
+	if err := s.subscribe(conn, s.want); err != nil {
+		return err
+	}
+	tick, ping := time.NewTicker(s.cfg.Tick), time.NewTicker(s.cfg.PingEvery)
+	defer tick.Stop()
+	defer ping.Stop()
+	check := time.NewTimer(jitter(s.cfg.CheckEvery))
+	defer check.Stop()
+	lastFrame := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case a, open := <-frames:
+			if !open {
+				return nil
+			}
+			lastFrame = a.at
+			if err := s.frame(conn, a); err != nil {
+				return err
+			}
+		case <-tick.C:
+			if len(frames) > 0 {
+				continue // judge what has arrived, not what was handled
+			}
+			if err := s.watch(lastFrame); err != nil {
+				return err
+			}
+		case <-ping.C:
+			if err := conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(s.cfg.WriteTimeout)); err != nil {
+				return fmt.Errorf("ping: %w", err)
+			}
+		case <-check.C:
+			check.Reset(jitter(s.cfg.CheckEvery))
+			if s.check.ask() {
+				return errors.New("the service does not answer for the subscription")
+			}
+			if err := s.write(conn, emptySubscribe()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (s *Stream) begin() {
+	s.refused = false
+	s.goodSince = time.Time{}
+	s.seen.reconnected()
+	s.check.opened()
+	s.setHealth(func(h *Health, now time.Time) { h.Connected(now) })
+	s.log.Info("connected to the game's stream")
+}
+
+// subscribe asks for what, in as many messages as it takes.
+func (s *Stream) subscribe(conn *websocket.Conn, what Subscription) error {
+	messages := what.messages()
+	s.check.pending = len(messages)
+	for _, m := range messages {
+		if err := s.write(conn, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Stream) write(conn *websocket.Conn, b []byte) error {
+	if err := conn.SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout)); err != nil {
+		return err
+	}
+	if err := conn.WriteMessage(websocket.TextMessage, b); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+// watch judges the silence and returns why the connection must be given up.
+func (s *Stream) watch(lastFrame time.Time) error {
+	now := time.Now()
+	if idle := now.Sub(lastFrame); idle > s.cfg.FrameTimeout {
+		return fmt.Errorf("no frame for %s", idle.Truncate(time.Second))
+	}
+	var suspects []event.World
+	s.setHealth(func(h *Health, now time.Time) { suspects = h.Suspects(now) })
+	if len(suspects) == 0 || now.Sub(s.dialedAt) < s.cfg.MinReconnect {
+		return nil
+	}
+	s.setHealth(func(h *Health, _ time.Time) { h.Failed(suspects) })
+	s.count(CountSilence)
+	return fmt.Errorf("worlds %v are silent", ids(suspects))
+}
+
+func ids(worlds []event.World) []int {
+	out := make([]int, len(worlds))
+	for i, w := range worlds {
+		out[i] = int(w)
+	}
+	return out
+}
+
+// frame handles one frame. The error says why the connection must be given up.
+func (s *Stream) frame(conn *websocket.Conn, a arrival) error {
+	if payload, ok := cutPayload(a.data); ok && s.sighting(payload, a.at) {
+		s.sawFrame(FrameEvent)
+		return nil
+	}
+	f, err := DecodeFrame(a.data)
+	if err != nil {
+		s.sawFrame(FrameBad)
+		s.countSample(CountUndecodable, a.data)
+		return nil
+	}
+	s.sawFrame(f.Kind)
+	switch f.Kind {
+	case FrameEvent:
+		if !s.sighting(f.Payload, a.at) {
+			s.countSample(CountUndecodable, a.data)
+		}
+	case FrameWorld:
+		if w, ok := ParseEndpoint(f.Endpoint); ok {
+			s.setHealth(func(h *Health, _ time.Time) { h.Endpoint(w, f.Online, a.at) })
+		}
+	case FrameHeartbeat:
+		s.heartbeat(f.Heartbeat, a.at)
+	case FrameEcho:
+		return s.echo(conn, f.Subscription, a.at)
+	case FrameOther:
+		s.countSample(CountUnknown, a.data)
+	}
+	return nil
+}
+
+func (s *Stream) sawFrame(k FrameKind) {
+	s.mu.Lock()
+	s.stats.Frames[k]++
+	s.mu.Unlock()
+	if s.h.Frame != nil {
+		s.h.Frame(k)
+	}
+}
+
+func (s *Stream) heartbeat(b Heartbeat, at time.Time) {
+	s.setHealth(func(h *Health, _ time.Time) {
+		for w, online := range b.Online {
+			h.Endpoint(w, online, at)
+		}
+		if phase, ok := b.Phase(); ok {
+			s.stats.Phase = phase
+		}
+	})
+	if s.h.Heartbeat != nil {
+		s.h.Heartbeat(b)
+	}
+}
+
+// echo compares what the service says we asked for with what we did (S4).
+func (s *Stream) echo(conn *websocket.Conn, got Subscription, at time.Time) error {
+	if s.h.Echo != nil {
+		s.h.Echo(got)
+	}
+	missing, hopeless := s.check.echo(got)
+	if s.check.pending == 0 {
+		s.setHealth(func(h *Health, _ time.Time) { h.Subscribed(at) })
+	}
+	if missing == nil {
+		return nil
+	}
+	s.count(CountResubscribe)
+	s.log.Warn("the service lost part of the subscription", "worlds", missing.Worlds, "events", missing.EventNames)
+	if hopeless {
+		return errors.New("the service does not keep the subscription")
+	}
+	return s.subscribe(conn, *missing)
+}
+
+// sighting handles one event's payload. It returns false for what is no event.
+func (s *Stream) sighting(payload []byte, at time.Time) bool {
+	e, err := event.Decode(payload, at)
+	if err != nil {
+		return false
+	}
+	switch {
+	case e.World != 0 && !s.worlds[e.World]:
+		s.count(CountForeign)
+		return true
+	case !s.seen.see(&e):
+		s.count(CountDuplicate)
+		return true
+	case e.Future:
+		s.count(CountFuture)
+	}
+	s.mu.Lock()
+	s.health.Event(&e)
+	flowing := s.last[e.World].Flowing()
+	s.mu.Unlock()
+	if !flowing {
+		s.setHealth(func(*Health, time.Time) {}) // the world may have come back
+	}
+	s.good(at)
+	if s.h.Event != nil {
+		s.h.Event(Sighting{Payload: payload, ReceivedAt: at, Event: e})
+	}
+	return true
+}
+
+// good resets the backoff once events have come for a while.
+func (s *Stream) good(at time.Time) {
+	if s.goodSince.IsZero() {
+		s.goodSince = at
+	}
+	if at.Sub(s.goodSince) >= s.cfg.GoodTraffic {
+		s.wait.reset()
+	}
+}
