@@ -1,0 +1,113 @@
+package bus
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Memory is a bus that keeps everything in memory: for tests, and for whoever
+// can bear to lose what is in flight. It holds DefaultMaxMessages messages of
+// DefaultMaxBytes together.
+type Memory struct {
+	*core
+	dead deadLetters
+}
+
+// NewMemory returns an empty bus. It starts no goroutine.
+func NewMemory(t Topology) *Memory {
+	return &Memory{core: newCore(t, slog.New(slog.DiscardHandler))}
+}
+
+// Publish implements Bus. It does not block.
+func (m *Memory) Publish(ctx context.Context, topic string, messages ...Message) error {
+	if err := m.enter(); err != nil {
+		return err
+	}
+	defer m.running.Done()
+	queues, err := m.route(ctx, topic, messages)
+	if err != nil || len(queues) == 0 {
+		return err
+	}
+	if err := m.reserve(len(messages)*len(queues), sizeAll(messages)*len(queues)); err != nil {
+		return err
+	}
+	now := time.Now().UTC()
+	messages = slices.Clone(messages) // the caller may use its slice again
+	for _, q := range queues {
+		q.add(pack(messages, now)...)
+	}
+	return nil
+}
+
+// Consume implements Bus.
+func (m *Memory) Consume(ctx context.Context, queue string, h Handler) error {
+	return m.consume(ctx, queue, h, memoryBackend{&m.dead})
+}
+
+// DeadLetters implements Bus.
+func (m *Memory) DeadLetters(_ context.Context, queue string, limit int) ([]DeadLetter, error) {
+	if _, err := m.queue(queue); err != nil {
+		return nil, err
+	}
+	if err := m.enter(); err != nil {
+		return nil, err
+	}
+	defer m.running.Done()
+	return m.dead.newest(queue, limit), nil
+}
+
+// Close implements Bus. It must not be called from a handler.
+func (m *Memory) Close() error {
+	if !m.shut() {
+		return ErrClosed
+	}
+	return nil
+}
+
+type memoryBackend struct{ dead *deadLetters }
+
+func (memoryBackend) shared() bool { return false }
+
+func (memoryBackend) load(context.Context, *queue, []*chunk) ([]DeadLetter, error) { return nil, nil }
+
+func (b memoryBackend) settle(_ context.Context, _ *queue, _ []*chunk, dead []DeadLetter) error {
+	b.dead.add(dead)
+	return nil
+}
+
+func (b memoryBackend) settleIn(context.Context, *sql.Tx, *queue, []*chunk, []DeadLetter) error {
+	return nil
+}
+
+// deadLetters keeps the newest MaxDeadLetters of each queue.
+type deadLetters struct {
+	mu      sync.Mutex
+	byQueue map[string][]DeadLetter
+}
+
+func (d *deadLetters) add(letters []DeadLetter) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range letters {
+		if d.byQueue == nil {
+			d.byQueue = make(map[string][]DeadLetter)
+		}
+		all := append(d.byQueue[l.Queue], l)
+		d.byQueue[l.Queue] = all[max(0, len(all)-MaxDeadLetters):]
+	}
+}
+
+func (d *deadLetters) newest(queue string, limit int) []DeadLetter {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := d.byQueue[queue]
+	out := make([]DeadLetter, 0, max(0, min(limit, len(all))))
+	for i := len(all) - 1; i >= 0 && len(out) < limit; i-- {
+		out = append(out, all[i])
+	}
+	return out
+}
