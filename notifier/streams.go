@@ -1,0 +1,150 @@
+package notifier
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"muster/event"
+)
+
+// streams is what is known of each world's stream, and how much comes over it.
+type streams struct {
+	state  map[event.World]event.StreamState
+	newest map[event.World]time.Time      // arrival at the listener of the newest event
+	counts map[event.World]map[string]int // by kind, since the last heartbeat
+	told   map[event.World]event.StreamState
+}
+
+func newStreams() streams {
+	return streams{
+		state:  map[event.World]event.StreamState{},
+		newest: map[event.World]time.Time{},
+		counts: map[event.World]map[string]int{},
+		told:   map[event.World]event.StreamState{},
+	}
+}
+
+// streamView is a world's stream as readers see it now.
+type streamView struct {
+	World       event.World        `json:"world"`
+	Name        string             `json:"name"`
+	Health      event.StreamHealth `json:"health"`
+	Since       time.Time          `json:"since"`
+	LastEventAt time.Time          `json:"last_event_at,omitzero"` // arrival of the newest event
+	Reason      string             `json:"reason,omitempty"`
+	PerMinute   map[string]int     `json:"per_minute,omitempty"` // events by kind, from the last heartbeat's time
+}
+
+func (s *streams) saw(it *event.FeedItem) {
+	if at := time.Unix(0, it.ReceivedAt).UTC(); at.After(s.newest[it.World]) {
+		s.newest[it.World] = at
+	}
+	if s.counts[it.World] == nil {
+		s.counts[it.World] = map[string]int{}
+	}
+	s.counts[it.World][it.Kind]++
+}
+
+// set takes st if it is the newest word about its world.
+func (s *streams) set(st event.StreamState) {
+	if st.World != 0 && !st.ReportedAt.Before(s.state[st.World].ReportedAt) {
+		s.state[st.World] = st
+	}
+}
+
+// view returns the worlds' streams as a reader at now must see them, by world.
+func (s *streams) view(now time.Time) []streamView {
+	all := make([]streamView, 0, len(s.state))
+	for w, st := range s.state {
+		st = st.At(now)
+		last := st.LastEventAt
+		if s.newest[w].After(last) {
+			last = s.newest[w]
+		}
+		all = append(all, streamView{World: w, Name: w.String(), Health: st.Health,
+			Since: st.Since, LastEventAt: last, Reason: st.Reason})
+	}
+	slices.SortFunc(all, func(a, b streamView) int { return cmp.Compare(a.World, b.World) })
+	return all
+}
+
+// changed returns the worlds whose health differs from what was told last.
+func (s *streams) changed(now time.Time) []streamView {
+	var news []streamView
+	for _, v := range s.view(now) {
+		told := s.told[v.World]
+		if told.Health == v.Health && told.Since.Equal(v.Since) && told.Reason == v.Reason {
+			continue
+		}
+		s.told[v.World] = event.StreamState{Health: v.Health, Since: v.Since, Reason: v.Reason}
+		news = append(news, v)
+	}
+	return news
+}
+
+// rates returns events per minute by world and kind over elapsed, and begins anew.
+func (s *streams) rates(elapsed time.Duration) map[event.World]map[string]int {
+	rates := s.counts
+	s.counts = map[event.World]map[string]int{}
+	if elapsed <= 0 {
+		return nil
+	}
+	for _, kinds := range rates {
+		for kind, n := range kinds {
+			kinds[kind] = int(float64(n)*float64(time.Minute)/float64(elapsed) + 0.5)
+		}
+	}
+	return maps.Clone(rates)
+}
+
+// setStreams takes new states and tells clients of the worlds what changed.
+func (h *hub) setStreams(states []event.StreamState, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, st := range states {
+		h.streams.set(st)
+	}
+	h.tellStreams(now)
+}
+
+// tellStreams sends what changed, also by the mere passing of time. h.mu is held.
+func (h *hub) tellStreams(now time.Time) {
+	for _, v := range h.streams.changed(now) {
+		h.broadcast(newControl("", "stream", v), func(f filter) bool { return f.wantsWorld(v.World) })
+	}
+}
+
+func (h *hub) streamViews(now time.Time) []streamView {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams.view(now)
+}
+
+// heartbeat is sent to every client, busy or not, so that a page can tell a
+// quiet world from a dead connection.
+type heartbeat struct {
+	Time    int64        `json:"time"` // the server's clock, Unix milliseconds
+	LastID  string       `json:"last_id"`
+	Streams []streamView `json:"streams"`
+}
+
+// beat sends a heartbeat. It carries the newest id, so that a client for whom
+// nothing happens still resumes from now and not from long ago.
+func (h *hub) beat(now time.Time, elapsed time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ring.trim(now)
+	h.tellStreams(now)
+	views, rates := h.streams.view(now), h.streams.rates(elapsed)
+	for i := range views {
+		views[i].PerMinute = rates[views[i].World]
+	}
+	f := newControl(h.ring.lastID(), "heartbeat", heartbeat{Time: now.UnixMilli(), LastID: h.ring.lastID(), Streams: views})
+	for c := range h.clients {
+		if !c.replaying && c.idle() {
+			h.push(c, f)
+		}
+	}
+}
