@@ -249,28 +249,34 @@ func (s *Stream) sighting(payload []byte, at time.Time) bool {
 	if err != nil {
 		return false
 	}
-	switch {
-	case e.World != 0 && !s.worlds[e.World]:
+	if e.World != 0 && !s.worlds[e.World] {
 		s.count(CountForeign)
 		return true
-	case !s.seen.see(&e):
+	}
+	s.alive(&e)
+	if !s.seen.see(&e) {
 		s.count(CountDuplicate)
 		return true
-	case e.Future:
+	}
+	if e.Future {
 		s.count(CountFuture)
 	}
+	if s.h.Event != nil {
+		s.h.Event(Sighting{Payload: payload, ReceivedAt: at, Event: e})
+	}
+	return true
+}
+
+// alive tells the health of an event, new or not: both prove that it flows.
+func (s *Stream) alive(e *event.Event) {
 	s.mu.Lock()
-	s.health.Event(&e)
+	s.health.Event(e)
 	flowing := s.last[e.World].Flowing()
 	s.mu.Unlock()
 	if !flowing {
 		s.setHealth(func(*Health, time.Time) {}) // the world may have come back
 	}
-	s.good(at)
-	if s.h.Event != nil {
-		s.h.Event(Sighting{Payload: payload, ReceivedAt: at, Event: e})
-	}
-	return true
+	s.good(e.ReceivedAt)
 }
 
 // good resets the backoff once events have come for a while.
