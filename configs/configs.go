@@ -1,0 +1,165 @@
+// Package configs holds Muster's settings: where they come from, what they may
+// be, and how a wrong one is named.
+//
+// A setting comes from its default, then the YAML file, then the environment,
+// then a flag; the last one wins. Settings describes all of them in one table,
+// which the command line, "muster config check" and the documentation use.
+package configs
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"muster/event"
+)
+
+// DefaultPath is the settings file that is read if it is there.
+const DefaultPath = "configs/muster.yaml"
+
+// Public services, used when no other address is set.
+const (
+	PublicStreamURL  = "wss://push.planetside2.com/streaming"
+	PublicQueryURL   = "https://census.daybreakgames.com"
+	PublicDiscordURL = "https://discord.com"
+)
+
+// trialServiceID is the game's own id for a first look (census 1.1).
+const trialServiceID = "example"
+
+// Config is every setting. Load returns it checked; Default is the start.
+// Printing it in any form shows no secret.
+type Config struct {
+	Database Database
+	Bus      Bus
+	Lease    Lease
+	Game     Game
+	Discord  Discord
+	HTTP     HTTP
+	Admin    Admin
+	Log      Log
+	Alerts   Alerts
+	Presence Presence
+
+	// Warnings are one line each, for the log: what was set and has no effect.
+	Warnings []string
+
+	origin map[string]origin // where a setting that is not the default came from
+}
+
+// Database says where things are stored.
+type Database struct {
+	URL         URL   // "sqlite:PATH" or "mysql:DSN"
+	ReplicaURLs []URL // read replicas, MySQL only
+}
+
+// Bus says how roles talk to each other.
+type Bus struct {
+	URL URL // "spool:", "spool:PATH" or "memory:"
+}
+
+// InMemory reports whether messages live in memory only.
+func (b Bus) InMemory() bool { return b.URL == "memory:" }
+
+// SpoolPath returns the file that the spool has of its own, "" when it lives in
+// the database's SQLite file.
+func (b Bus) SpoolPath() string {
+	path, _ := strings.CutPrefix(string(b.URL), "spool:")
+	if b.InMemory() {
+		return ""
+	}
+	return path
+}
+
+// Lease says who decides which process leads.
+type Lease struct {
+	URLs []URL // "memory:" alone
+}
+
+// Game says which game is followed.
+type Game struct {
+	StreamURL    string // ws or wss
+	QueryURL     string // http or https
+	ServiceID    Secret // without "s:"; may be empty, see ID
+	Environments []event.Environment
+	Worlds       []event.World // empty: every world of the environments
+}
+
+// ID returns the service id to send: the one set, or else the game's trial id,
+// which every stand-in accepts and the public service allows ten requests a
+// minute (census 4).
+func (g Game) ID() string {
+	if g.ServiceID == "" {
+		return trialServiceID
+	}
+	return string(g.ServiceID)
+}
+
+// Discord says which bot to be, and where.
+type Discord struct {
+	Token       Secret // empty: the bot is off
+	URL         string // scheme and host only
+	UserInstall bool   // offer the commands to people who install the app for themselves
+}
+
+// HTTP is the public side.
+type HTTP struct {
+	Addr string // host:port
+	// PublicURL is how people reach Addr from outside; links in messages begin
+	// with it. Empty: no links. Without a slash at the end.
+	PublicURL string
+}
+
+// Admin is the operator's side.
+type Admin struct {
+	Addr string // host:port
+}
+
+// Log says how much is logged, and how.
+type Log struct {
+	Level  slog.Level
+	Format string // "text" or "json"
+}
+
+// Alerts says when a login is no longer news.
+type Alerts struct {
+	Lifetime time.Duration
+}
+
+// Presence says when silence means that somebody has gone.
+type Presence struct {
+	Idle time.Duration
+}
+
+// Default returns the settings of somebody who has set nothing.
+func Default() Config {
+	var c Config
+	for _, s := range table() {
+		if err := s.set(&c, s.Default); err != nil {
+			panic(fmt.Sprintf("configs: default of %s: %v", s.Name, err)) // a test sets every default
+		}
+	}
+	return c
+}
+
+// String lists every setting, secrets hidden.
+func (c Config) String() string {
+	var b strings.Builder
+	for _, s := range table() {
+		fmt.Fprintf(&b, "%s=%s ", s.Name, s.Show(c))
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// GoString is String, so that %#v shows no secret either.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue lists every setting, secrets hidden.
+func (c Config) LogValue() slog.Value {
+	var attrs []slog.Attr
+	for _, s := range table() {
+		attrs = append(attrs, slog.String(s.Name, s.Show(c)))
+	}
+	return slog.GroupValue(attrs...)
+}

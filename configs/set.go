@@ -1,0 +1,173 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster/event"
+)
+
+// Setters read one value. Their errors say what is wrong and what to write; the
+// name and the value are put in front by the caller.
+
+func setText(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, v string) error { *field(c) = strings.TrimSpace(v); return nil }
+}
+
+func setURL(field func(*Config) *URL) func(*Config, string) error {
+	return func(c *Config, v string) error { *field(c) = URL(strings.TrimSpace(v)); return nil }
+}
+
+func setURLs(field func(*Config) *[]URL) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		*field(c) = nil
+		for _, u := range list(v) {
+			*field(c) = append(*field(c), URL(u))
+		}
+		return nil
+	}
+}
+
+func setSecret(field func(*Config) *Secret) func(*Config, string) error {
+	return func(c *Config, v string) error { *field(c) = Secret(strings.TrimSpace(v)); return nil }
+}
+
+func setBool(field func(*Config) *bool) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		b, err := strconv.ParseBool(strings.ToLower(strings.TrimSpace(v)))
+		if err != nil {
+			return errors.New("write true or false")
+		}
+		*field(c) = b
+		return nil
+	}
+}
+
+// A span is a duration with its bounds.
+type span struct {
+	field    func(*Config) *time.Duration
+	min, max time.Duration
+}
+
+var (
+	alertsLifetime = span{func(c *Config) *time.Duration { return &c.Alerts.Lifetime }, 30 * time.Second, time.Hour}
+	// presenceIdle cannot be below 16 minutes: only after 15 without a sign of
+	// life does the roster ask the query service about somebody.
+	presenceIdle = span{func(c *Config) *time.Duration { return &c.Presence.Idle }, 16 * time.Minute, 24 * time.Hour}
+)
+
+func setDuration(s span) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		d, err := time.ParseDuration(strings.TrimSpace(v))
+		if err != nil {
+			return fmt.Errorf("write a number with a unit, such as %s", showDuration(s.min))
+		}
+		if d < s.min || d > s.max {
+			return fmt.Errorf("must be %s to %s", showDuration(s.min), showDuration(s.max))
+		}
+		*s.field(c) = d
+		return nil
+	}
+}
+
+func setLevel(c *Config, v string) error {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo,
+		"warn": slog.LevelWarn, "error": slog.LevelError}
+	level, ok := levels[strings.ToLower(strings.TrimSpace(v))]
+	if !ok {
+		return errors.New("write debug, info, warn or error")
+	}
+	c.Log.Level = level
+	return nil
+}
+
+func setFormat(c *Config, v string) error {
+	v = strings.ToLower(strings.TrimSpace(v))
+	if v != "text" && v != "json" {
+		return errors.New("write text or json")
+	}
+	c.Log.Format = v
+	return nil
+}
+
+func setEnvironments(c *Config, v string) error {
+	c.Game.Environments = nil
+	for _, text := range list(v) {
+		e := event.Environment(strings.ToLower(text))
+		if !e.Valid() {
+			return fmt.Errorf("no environment is called %.40q: write ps2, ps2ps4us or ps2ps4eu, with commas", text)
+		}
+		if !slices.Contains(c.Game.Environments, e) {
+			c.Game.Environments = append(c.Game.Environments, e)
+		}
+	}
+	if len(c.Game.Environments) == 0 {
+		return errors.New("write ps2, ps2ps4us or ps2ps4eu, with commas")
+	}
+	return nil
+}
+
+func setWorlds(c *Config, v string) error {
+	c.Game.Worlds = nil
+	for _, text := range list(v) {
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%.40q is not a world's number: write numbers with commas, such as 1,10,40", text)
+		}
+		if _, ok := event.World(n).Info(); !ok {
+			return fmt.Errorf("no world has the number %d: the game's worlds are %s", n, knownWorlds())
+		}
+		if !slices.Contains(c.Game.Worlds, event.World(n)) {
+			c.Game.Worlds = append(c.Game.Worlds, event.World(n))
+		}
+	}
+	return nil
+}
+
+func knownWorlds() string {
+	var live []string
+	for _, w := range event.Worlds() {
+		if w.Live {
+			live = append(live, fmt.Sprintf("%d (%s)", w.ID, w.Name))
+		}
+	}
+	return strings.Join(live, ", ")
+}
+
+// list splits at commas and drops blanks.
+func list(v string) []string {
+	var parts []string
+	for part := range strings.SplitSeq(v, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+func join[T any](all []T, text func(T) string) string {
+	parts := make([]string, len(all))
+	for i, v := range all {
+		parts[i] = text(v)
+	}
+	return strings.Join(parts, ",")
+}
+
+func joinURLs(all []URL) string { return join(all, URL.String) }
+
+// showDuration writes 5m rather than 5m0s.
+func showDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
