@@ -1,0 +1,234 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"muster/bus"
+	"muster/event"
+)
+
+// DefaultURL is the base of the real Discord's API.
+const DefaultURL = "https://discord.com"
+
+const (
+	// maxServing bounds the interactions being answered; more are dropped, for
+	// they would be dead before their turn (3 s, discord notes 5).
+	maxServing = 256
+	drainTime  = 5 * time.Second
+)
+
+// Config is what New needs. The zero values of the durations take the defaults
+// that their comments give.
+type Config struct {
+	Token string // of the bot, without "Bot "
+	// URL is the base of Discord's API; DefaultURL if empty. Plain http is
+	// accepted for this machine only.
+	URL       string
+	Store     Store
+	Directory Directory
+	Bus       Listener
+	// PageURL is the address of the public page, for links. May be empty.
+	PageURL string
+	// UserInstall says that the application may be added to a user's account, which
+	// must be enabled at Discord: otherwise it refuses the commands (discord notes 5).
+	UserInstall bool
+	Version     string // for the User-Agent
+	Log         *slog.Logger
+	Registerer  prometheus.Registerer // nil: metrics are not registered
+	Now         func() time.Time      // nil: time.Now
+
+	OpenTimeout   time.Duration // for one gateway session to begin; 30 s
+	IdentifyEvery time.Duration // between two IDENTIFYs; 5 s, Discord's rule
+	ReconnectMin  time.Duration // first delay after a lost connection; 1 s
+	ReconnectMax  time.Duration // largest; 1 min
+	Poll          time.Duration // between looks at the outbox without a nudge; 1 s
+}
+
+func (c Config) withDefaults() Config {
+	if c.URL == "" {
+		c.URL = DefaultURL
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	orDefault(&c.OpenTimeout, 30*time.Second)
+	orDefault(&c.IdentifyEvery, 5*time.Second)
+	orDefault(&c.ReconnectMin, time.Second)
+	orDefault(&c.ReconnectMax, time.Minute)
+	orDefault(&c.Poll, time.Second)
+	c.PageURL = strings.TrimSuffix(c.PageURL, "/")
+	return c
+}
+
+func orDefault(d *time.Duration, v time.Duration) {
+	if *d <= 0 {
+		*d = v
+	}
+}
+
+// A Bot is the Discord role.
+type Bot struct {
+	cfg       Config
+	log       *slog.Logger
+	metrics   *metrics
+	redact    redactor
+	transport *transport
+	rest      *rest
+	commands  map[string]command
+	alerts    *alertLoop
+
+	serving    chan struct{} // one slot per interaction being answered
+	work       sync.WaitGroup
+	up         atomic.Int64 // since when the gateway is ready, Unix nanoseconds; 0 while not
+	fatal      chan *FatalError
+	appID      chan string // the application's id, from READY
+	shardsSaid bool
+}
+
+// New returns a Bot; Run starts it. The error says which setting is wrong.
+func New(cfg Config) (*Bot, error) {
+	cfg = cfg.withDefaults()
+	cfg.Token = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(cfg.Token), "Bot "))
+	switch {
+	case cfg.Token == "":
+		return nil, errors.New("discord token: not set")
+	case strings.ContainsAny(cfg.Token, " \t\r\n"):
+		return nil, errors.New("discord token: contains white space")
+	case cfg.Store == nil || cfg.Directory == nil || cfg.Bus == nil:
+		return nil, errors.New("bot: store, directory and bus are needed")
+	}
+	base, err := parseBase(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("bot metrics: %w", err)
+	}
+	red := redactor{token: cfg.Token}
+	b := &Bot{
+		cfg: cfg, metrics: m, redact: red,
+		log:     slog.New(redactHandler{next: cfg.Log.Handler(), r: red}).With("role", "bot"),
+		serving: make(chan struct{}, maxServing),
+		fatal:   make(chan *FatalError, 1),
+		appID:   make(chan string, 1),
+	}
+	b.transport = newTransport(base, userAgent(cfg), b.log, m, b.refuse)
+	b.rest = &rest{client: &http.Client{Transport: b.transport, CheckRedirect: noRedirect}, redact: red}
+	b.commands = commandTable()
+	b.alerts = newAlertLoop(b)
+	return b, nil
+}
+
+// noRedirect keeps the token from being sent anywhere else.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func userAgent(cfg Config) string {
+	page, version := cfg.PageURL, cfg.Version
+	if page == "" {
+		page = "https://github.com/muster"
+	}
+	if version == "" {
+		version = "dev"
+	}
+	return fmt.Sprintf("DiscordBot (%s, %s)", page, version)
+}
+
+// Run connects, answers and sends until ctx ends; then it finishes what is in
+// hand, for at most some seconds, and returns nil. A *FatalError says that
+// Discord refused the bot for good.
+func (b *Bot) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return (&supervisor{b: b}).run(ctx) })
+	g.Go(func() error { return b.alerts.run(ctx) })
+	g.Go(func() error { return b.listen(ctx) })
+	g.Go(func() error { return b.register(ctx) })
+	g.Go(func() error {
+		select {
+		case err := <-b.fatal:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	err := g.Wait()
+	b.drain()
+	var fatal *FatalError
+	if errors.As(err, &fatal) {
+		b.log.Error("bot stops", "err", fatal)
+	}
+	return err
+}
+
+// refuse ends Run with err.
+func (b *Bot) refuse(err *FatalError) {
+	select {
+	case b.fatal <- err:
+	default:
+	}
+}
+
+// listen wakes the alert loop when an alert was written. Losing the bus costs
+// only the nudge: the loop looks by itself every Poll.
+func (b *Bot) listen(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := b.cfg.Bus.Listen(ctx, event.TopicAlerts, nil, func(bus.Message, int) { b.alerts.wake() })
+		if err != nil && ctx.Err() == nil {
+			b.log.Warn("bus lost, alerts come with the next look", "err", err)
+		}
+		if sleep(ctx, 5*time.Second) != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// drain waits for the interactions in hand.
+func (b *Bot) drain() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.work.Wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(drainTime):
+		b.log.Warn("answers still in hand, stopping anyway")
+	}
+}
+
+func (b *Bot) connected(r ready) {
+	b.up.Store(b.cfg.Now().UnixNano())
+	b.metrics.connected.Set(1)
+	b.log.Info("connected to discord", "user", r.User.Username)
+	if r.Application.ID != "" {
+		select {
+		case b.appID <- r.Application.ID:
+		default:
+		}
+	}
+}
+
+func (b *Bot) disconnected() {
+	b.up.Store(0)
+	b.metrics.connected.Set(0)
+}
+
+// now returns the time for the store, UTC.
+func (b *Bot) now() time.Time { return b.cfg.Now().UTC() }

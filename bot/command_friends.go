@@ -1,0 +1,138 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"muster/alert"
+	"muster/event"
+)
+
+// friends shows which friends of the asker's characters are on.
+func (b *Bot) friends(ctx context.Context, i *interaction) (message, error) {
+	links, err := b.cfg.Store.Links(ctx, i.by)
+	if err != nil {
+		return message{}, err
+	}
+	if len(links) == 0 {
+		return message{}, tell("I do not know who you are in the game. `/link player:` with your character's name, and I read its friends list.")
+	}
+	m := message{Content: b.reach(ctx, i, false)}
+	for n, c := range links {
+		if n == 5 { // five embeds of 1,100 stay below Discord's 6,000
+			m.Content = joinLines(m.Content, fmt.Sprintf("… and %s more.", count(len(links)-n, "character", "characters")))
+			break
+		}
+		e, err := b.friendsOf(ctx, c)
+		if err != nil {
+			return message{}, err
+		}
+		m.Embeds = append(m.Embeds, e)
+	}
+	return m, nil
+}
+
+// friendsOf shows the list of one character, with its age.
+func (b *Bot) friendsOf(ctx context.Context, c event.Character) (embed, error) {
+	all, readAt, err := b.cfg.Store.Friends(ctx, c.ID)
+	if err != nil {
+		return embed{}, err
+	}
+	e := embed{Title: cut("Friends of "+bare(c.Name), 200), Color: color(c.Faction)}
+	if readAt.IsZero() {
+		e.Description = "The list could not be read from the game yet. I keep trying."
+		return e, nil
+	}
+	on := onlineOf(all)
+	var lines []string
+	for _, p := range on {
+		lines = append(lines, onLine(p))
+	}
+	if len(on) == 0 {
+		lines = append(lines, "Nobody is on at the moment.")
+	}
+	e.Description = list(lines, 900) + fmt.Sprintf("\n%d of %d on · list read %s", len(on), len(all), ago(readAt))
+	return e, nil
+}
+
+// friendsOn returns the friends of user who are on, each once, those who came
+// last first.
+func (b *Bot) friendsOn(ctx context.Context, user alert.UserID) ([]event.Player, error) {
+	links, err := b.cfg.Store.Links(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[event.CharacterID]bool{}
+	var all []event.Player
+	for _, c := range links {
+		friends, _, err := b.cfg.Store.Friends(ctx, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range friends {
+			if !seen[p.Character.ID] {
+				seen[p.Character.ID] = true
+				all = append(all, p)
+			}
+		}
+	}
+	return onlineOf(all), nil
+}
+
+// online shows who of an outfit is on.
+func (b *Bot) online(ctx context.Context, i *interaction) (message, error) {
+	o, err := b.outfit(ctx, i.command.text("outfit"))
+	if err != nil {
+		return message{}, err
+	}
+	on, err := b.cfg.Store.OnlineInOutfit(ctx, o.ID)
+	if err != nil {
+		return message{}, err
+	}
+	slices.SortStableFunc(on, func(x, y event.Player) int { return x.Online.Since.Compare(y.Online.Since) })
+	var lines []string
+	for _, p := range on {
+		line := onLine(p)
+		if p.MembershipRank != "" {
+			line += " · " + escape(p.MembershipRank)
+		}
+		lines = append(lines, line)
+	}
+	e := embed{Title: cut(bare(outfitChoice(o)), 200), Color: color(o.Faction)}
+	e.Description = list(lines, maxDescription)
+	if len(on) == 0 {
+		e.Description = "Nobody of this outfit is on, as far as I know."
+	} else {
+		e.Description = count(len(on), "member is on", "members are on") + "\n" + e.Description
+	}
+	e.Description = joinLines(e.Description, b.page("Roster and statistics", "outfits", o.Tag), b.doubt(ctx))
+	return message{Embeds: []embed{e}}, nil
+}
+
+// doubt warns when what is known of presence may be old, "" as a rule.
+func (b *Bot) doubt(ctx context.Context) string {
+	states, err := b.cfg.Store.StreamStates(ctx)
+	if err != nil {
+		return ""
+	}
+	var ill []string
+	for _, s := range states {
+		if s = s.At(b.now()); !s.Health.Flowing() {
+			ill = append(ill, fmt.Sprintf("%s (since %s)", s.World, ago(s.Since)))
+		}
+	}
+	if len(ill) == 0 {
+		return ""
+	}
+	return "⚠️ No news from the game for: " + list(ill, 300)
+}
+
+// A gapLength says how long a hole was.
+func gapLength(g event.Gap, now time.Time) time.Duration {
+	if g.To.IsZero() {
+		return now.Sub(g.From)
+	}
+	return g.To.Sub(g.From)
+}

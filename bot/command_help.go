@@ -1,0 +1,28 @@
+package bot
+
+import (
+	"context"
+	"strings"
+)
+
+// help explains by example. It needs nothing and is answered at once.
+func (b *Bot) help(_ context.Context, _ *interaction) (message, error) {
+	lines := []string{
+		"**I tell you when the people you play PlanetSide 2 with come online.**",
+		"",
+		"`/link player:Kestrel` — you are Kestrel: I watch your in-game friends list and write to you when a friend logs in",
+		"`/watch add player:Kestrel` — be told about one player",
+		"`/watch add outfit:MUST` — be told about everybody of an outfit",
+		"`/watch list`, `/watch remove` — whom you are told about, and how to stop",
+		"`/friends` — which of your friends are on now, and where",
+		"`/online outfit:MUST` — who of an outfit is on",
+		"`/status` — whether the game reaches me",
+		"`/unlink player:Kestrel` — forget a character",
+		"",
+		"I write to you in direct messages only, and each has a button to make me stop.",
+	}
+	if b.cfg.PageURL != "" {
+		lines = append(lines, "Live page: "+b.cfg.PageURL)
+	}
+	return plain(strings.Join(lines, "\n")), nil
+}

@@ -1,0 +1,166 @@
+package bot
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A runFunc answers a command or a button. A *userError is shown as it is;
+// another error is logged and apologised for.
+type runFunc func(b *Bot, ctx context.Context, i *interaction) (message, error)
+
+// A command is one thing that people can type.
+type command struct {
+	run runFunc
+	// private answers are seen by the asker only.
+	private bool
+	// instant answers need no look anywhere; all others are deferred first.
+	instant bool
+	// suggest completes the option that is being typed, by its name.
+	suggest map[string]suggestFunc
+}
+
+// A suggestFunc returns at most 25 choices for what was typed.
+type suggestFunc func(b *Bot, ctx context.Context, i *interaction, typed string) []choice
+
+// commandTable is what the bot answers, by the path of the command.
+func commandTable() map[string]command {
+	players := map[string]suggestFunc{"player": (*Bot).suggestPlayers}
+	return map[string]command{
+		"help":   {run: (*Bot).help, private: true, instant: true},
+		"link":   {run: (*Bot).link, private: true, suggest: players},
+		"unlink": {run: (*Bot).unlink, private: true, suggest: map[string]suggestFunc{"player": (*Bot).suggestLinks}},
+		"watch add": {run: (*Bot).watchAdd, private: true, suggest: map[string]suggestFunc{
+			"player": (*Bot).suggestPlayers, "outfit": (*Bot).suggestOutfits}},
+		"watch list":   {run: (*Bot).watchList, private: true},
+		"watch remove": {run: (*Bot).watchRemove, private: true, suggest: map[string]suggestFunc{"watch": (*Bot).suggestWatches}},
+		"friends":      {run: (*Bot).friends, private: true},
+		"online":       {run: (*Bot).online, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
+		"status":       {run: (*Bot).status},
+	}
+}
+
+// A commandDef is a command as Discord registers it.
+type commandDef struct {
+	Name             string      `json:"name"`
+	Type             int         `json:"type"`
+	Description      string      `json:"description"`
+	Options          []optionDef `json:"options,omitempty"`
+	Contexts         []int       `json:"contexts"`
+	IntegrationTypes []int       `json:"integration_types"`
+}
+
+type optionDef struct {
+	Type         int         `json:"type"`
+	Name         string      `json:"name"`
+	Description  string      `json:"description"`
+	Required     bool        `json:"required,omitempty"`
+	Autocomplete bool        `json:"autocomplete,omitempty"`
+	Options      []optionDef `json:"options,omitempty"`
+}
+
+// definitions returns every command, with contexts and integration types always
+// spelt out: the defaults have differed from the documentation (discord notes 5).
+func definitions(userInstall bool) []commandDef {
+	typed := func(name, description string, required bool) optionDef {
+		return optionDef{Type: optionString, Name: name, Description: description, Required: required, Autocomplete: true}
+	}
+	sub := func(name, description string, options ...optionDef) optionDef {
+		return optionDef{Type: optionSubcommand, Name: name, Description: description, Options: options}
+	}
+	defs := []commandDef{
+		{Name: "help", Description: "What I can do, by example"},
+		{Name: "link", Description: "Say who you are in the game: I watch your friends list for you", Options: []optionDef{
+			typed("player", "Your character's name", true)}},
+		{Name: "unlink", Description: "Forget one of your characters and its friends list", Options: []optionDef{
+			typed("player", "Which of your characters", true)}},
+		{Name: "watch", Description: "Who I tell you about when they come online", Options: []optionDef{
+			sub("add", "Be told when a player, or anybody of an outfit, comes online",
+				typed("player", "A player's name", false), typed("outfit", "An outfit's tag or name", false)),
+			sub("list", "Whom you are told about"),
+			sub("remove", "Stop being told about somebody", typed("watch", "Whom", true)),
+		}},
+		{Name: "friends", Description: "Which of your in-game friends are on, and where"},
+		{Name: "online", Description: "Who of an outfit is on", Options: []optionDef{
+			typed("outfit", "An outfit's tag or name", true)}},
+		{Name: "status", Description: "Whether the game's stream reaches me, world by world"},
+	}
+	for i := range defs {
+		defs[i].Type = 1
+		defs[i].Contexts, defs[i].IntegrationTypes = []int{0, 1, 2}, []int{0}
+		if userInstall {
+			defs[i].IntegrationTypes = []int{0, 1}
+		}
+	}
+	return defs
+}
+
+// register waits for the application's id and makes Discord's commands ours: by
+// one overwrite, and only if they differ, for creating is limited per day
+// (discord notes 5).
+func (b *Bot) register(ctx context.Context) error {
+	var app string
+	select {
+	case app = <-b.appID:
+	case <-ctx.Done():
+		return nil
+	}
+	for delay := time.Second; ; delay = min(2*delay, time.Minute) {
+		err := b.syncCommands(ctx, app)
+		d := decide(err)
+		switch {
+		case d.do == sent || ctx.Err() != nil || d.do == stopBot:
+			return nil
+		case d.do != again && d.do != wait:
+			b.logRefused(err)
+			b.log.Error("commands not registered", "err", err,
+				"hint", "if user install is set, it must be enabled for the application at Discord too")
+			return nil
+		}
+		b.log.Warn("commands not registered yet", "err", err, "in", max(delay, d.after))
+		if sleep(ctx, max(delay, d.after)) != nil {
+			return nil
+		}
+	}
+}
+
+func (b *Bot) syncCommands(ctx context.Context, app string) error {
+	path := "/applications/" + app + "/commands"
+	want := definitions(b.cfg.UserInstall)
+	var have []commandDef
+	if err := b.rest.do(ctx, http.MethodGet, path, nil, &have); err != nil {
+		return err
+	}
+	if sameCommands(have, want) {
+		b.log.Info("commands are registered already", "count", len(want))
+		return nil
+	}
+	if err := b.rest.do(ctx, http.MethodPut, path, want, nil); err != nil {
+		return err
+	}
+	b.log.Info("commands registered", "count", len(want))
+	return nil
+}
+
+// sameCommands compares what matters, in any order.
+func sameCommands(a, b []commandDef) bool {
+	return bytes.Equal(canonical(a), canonical(b))
+}
+
+func canonical(defs []commandDef) []byte {
+	sorted := slices.Clone(defs)
+	slices.SortFunc(sorted, func(a, b commandDef) int { return strings.Compare(a.Name, b.Name) })
+	for i := range sorted {
+		d := &sorted[i]
+		d.Type = max(d.Type, 1)
+		d.Contexts = slices.Sorted(slices.Values(d.Contexts))
+		d.IntegrationTypes = slices.Sorted(slices.Values(d.IntegrationTypes))
+	}
+	out, _ := json.Marshal(sorted) // plain data
+	return out
+}

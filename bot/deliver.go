@@ -1,0 +1,194 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"muster/alert"
+)
+
+// Pace of opening direct-message channels: bots that open many quickly are
+// quarantined (discord notes 8).
+const (
+	opensPerSec   = 1
+	opensBurst    = 5
+	openPauseMin  = 2 * time.Minute // after a 40003, doubled by each in a row
+	openPauseMax  = 30 * time.Minute
+	pauseForgiven = time.Hour
+)
+
+// A pacer paces the opening of channels.
+type pacer struct {
+	limit *rate.Limiter
+	mu    sync.Mutex
+	until time.Time
+	pause time.Duration
+}
+
+func newPacer() *pacer { return &pacer{limit: rate.NewLimiter(opensPerSec, opensBurst)} }
+
+// wait returns when a channel may be opened; the error is a *waitError if that
+// is later than ctx allows.
+func (p *pacer) wait(ctx context.Context) error {
+	p.mu.Lock()
+	d := time.Until(p.until)
+	p.mu.Unlock()
+	if d > 0 {
+		return &waitError{Route: "open_dm", Wait: d}
+	}
+	turn := p.limit.Reserve()
+	d = turn.Delay()
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < d {
+		turn.Cancel()
+		return &waitError{Route: "open_dm", Wait: d}
+	}
+	return sleep(ctx, d)
+}
+
+// tooFast records a 40003 and returns for how long nothing is opened. Channels
+// that are open go on.
+func (p *pacer) tooFast() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if now.Before(p.until) {
+		return p.until.Sub(now)
+	}
+	if now.Sub(p.until) > pauseForgiven {
+		p.pause = 0
+	}
+	p.pause = min(max(2*p.pause, openPauseMin), openPauseMax)
+	p.until = now.Add(p.pause)
+	return p.pause
+}
+
+// direct sends m to r's direct messages under nonce, opening the channel first
+// if need be, and again once if it is gone (10003). It keeps r up to date in the
+// store. The error is what decide understands.
+func (b *Bot) direct(ctx context.Context, r *alert.Recipient, m message, nonce string) (string, error) {
+	fresh := r.DMChannel == ""
+	if fresh {
+		if err := b.openChannel(ctx, r); err != nil {
+			return "", err
+		}
+	}
+	id, err := b.rest.createMessage(ctx, r.DMChannel, m, nonce)
+	if decide(err).do != reopen || fresh {
+		return id, err
+	}
+	if err := b.openChannel(ctx, r); err != nil {
+		return "", err
+	}
+	return b.rest.createMessage(ctx, r.DMChannel, m, nonce)
+}
+
+// openChannel opens the channel and remembers it, so that it is opened once.
+func (b *Bot) openChannel(ctx context.Context, r *alert.Recipient) error {
+	if err := b.alerts.opens.wait(ctx); err != nil {
+		return err
+	}
+	ch, err := b.rest.openDM(ctx, r.User.String())
+	if err != nil {
+		if decide(err).do == pauseOpens {
+			pause := b.alerts.opens.tooFast()
+			b.log.Error("discord says that we open direct messages too fast, opening pauses", "for", pause)
+		}
+		return err
+	}
+	r.DMChannel = ch
+	if err := b.cfg.Store.SaveRecipient(ctx, *r); err != nil {
+		b.log.Warn("recipient not saved, the channel will be opened again", "err", err)
+	}
+	return nil
+}
+
+// closeRecipient remembers that Discord refuses messages to the user. What the
+// user subscribed to stays.
+func (b *Bot) closeRecipient(ctx context.Context, r *alert.Recipient, why string) {
+	r.Closed, r.ClosedAt = why, b.now()
+	if err := b.cfg.Store.SaveRecipient(ctx, *r); err != nil {
+		b.log.Warn("recipient not saved", "err", err)
+	}
+}
+
+const (
+	retest    = 30 * time.Second // between two test messages to a user who refuses them
+	testLimit = 6 * time.Second  // for a test message, while the person waits
+)
+
+const textTest = "👋 This is Muster. I will write to you here when somebody you follow comes online in PlanetSide 2.\n" +
+	"`/watch list` shows whom; `/watch remove` and `/unlink` make me stop."
+
+// reach makes sure that direct messages arrive while the person is present, and
+// says what came of it: a test message at the first subscription (if offer), and
+// another one after Discord has refused messages (discord notes 6, 8). It returns
+// "" when there is nothing to say.
+func (b *Bot) reach(ctx context.Context, i *interaction, offer bool) string {
+	r, err := b.cfg.Store.Recipient(ctx, i.by)
+	if err != nil {
+		b.log.Warn("recipient not read", "err", err)
+		return ""
+	}
+	r.User = i.by
+	closed := r.Closed != ""
+	if closed && b.now().Sub(r.ClosedAt) < retest {
+		return refusedText(r.Closed)
+	}
+	if !closed && (!offer || r.DMChannel != "") {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, testLimit)
+	defer cancel()
+	_, err = b.direct(ctx, &r, message{Content: textTest}, "t"+i.ID)
+	return b.tested(ctx, &r, err)
+}
+
+// tested records the outcome of a test message and puts it into words.
+func (b *Bot) tested(ctx context.Context, r *alert.Recipient, err error) string {
+	ctx = context.WithoutCancel(ctx)
+	wasClosed := r.Closed != ""
+	switch d := decide(err); d.do {
+	case sent:
+		if wasClosed {
+			r.Closed, r.ClosedAt = "", time.Time{}
+			if err := b.cfg.Store.SaveRecipient(ctx, *r); err != nil {
+				b.log.Warn("recipient not saved", "err", err)
+			}
+			return "💬 My direct messages reach you again: I have just sent one."
+		}
+		return "💬 I have just sent you a direct message, so that you know where I write."
+	case closeUser, fewMore, forgetUser:
+		b.closeRecipient(ctx, r, codeOf(err))
+		return refusedText(r.Closed)
+	default:
+		b.logRefused(err)
+		b.log.Warn("test message not sent", "err", err)
+		if wasClosed {
+			return refusedText(r.Closed)
+		}
+		return "⏳ I could not send you a test message just now; when somebody comes online I will try again."
+	}
+}
+
+// refusedText explains why no message arrives and what helps.
+func refusedText(code string) string {
+	if code == "50278" {
+		return "⚠️ Discord does not let me write to you, because we share no server. Add me to your account, or join a server " +
+			"where I am; then run this command again. What you follow stays saved."
+	}
+	return "⚠️ Discord does not let me write to you: your direct messages are closed to me. Allow them (server name → Privacy " +
+		"Settings → Direct Messages; and do not block me), then run this command again. What you follow stays saved."
+}
+
+// codeOf returns Discord's code for the record.
+func codeOf(err error) string {
+	var e *apiError
+	if errors.As(err, &e) && e.Code != 0 {
+		return itoa(e.Code)
+	}
+	return "refused"
+}

@@ -1,0 +1,143 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"muster/census"
+	"muster/event"
+)
+
+// maxChoices is Discord's limit for one autocomplete.
+const maxChoices = 25
+
+// pick is the value of a suggested choice: a '#', which no name contains, and the
+// id. Text without it was typed by hand.
+func pick(id int64) string { return "#" + strconv.FormatInt(id, 10) }
+
+// picked returns the id of a suggested choice.
+func picked(text string) (int64, bool) {
+	digits, ok := strings.CutPrefix(text, "#")
+	if !ok {
+		return 0, false
+	}
+	id, err := strconv.ParseUint(digits, 10, 63)
+	return int64(id), err == nil
+}
+
+// player finds the character that somebody picked or typed.
+func (b *Bot) player(ctx context.Context, text string) (event.Character, error) {
+	if id, ok := picked(text); ok {
+		p, found, err := b.cfg.Store.Player(ctx, event.CharacterID(id))
+		if err != nil {
+			return event.Character{}, err
+		}
+		if !found {
+			return event.Character{}, unknownPlayer(text)
+		}
+		p.Character.ID = event.CharacterID(id)
+		return p.Character, nil
+	}
+	if !plausible(text) {
+		return event.Character{}, tell("“%s” cannot be a player's name: those have 1 to 32 letters, digits, “-” and “_”. "+
+			"Type the first letters and choose from the suggestions.", escape(clip(text, 40)))
+	}
+	c, err := b.cfg.Directory.FindCharacter(ctx, text)
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, census.ErrNotFound):
+		return event.Character{}, unknownPlayer(text)
+	}
+	b.log.Warn("player not looked up", "err", err)
+	return event.Character{}, tell("I do not know “%s” myself, and the game's query service does not answer at the moment. "+
+		"It comes back by itself, mostly within minutes: please try again then.", escape(text))
+}
+
+func unknownPlayer(text string) error {
+	return tell("No player called “%s”. Check the spelling, or type the first letters and choose from the suggestions. "+
+		"A brand-new character can take an hour to become known.", escape(clip(text, 40)))
+}
+
+// outfit finds the outfit that somebody picked or typed.
+func (b *Bot) outfit(ctx context.Context, text string) (event.Outfit, error) {
+	if id, ok := picked(text); ok {
+		o, found, err := b.cfg.Store.Outfit(ctx, event.OutfitID(id))
+		if err != nil {
+			return event.Outfit{}, err
+		}
+		if !found {
+			return event.Outfit{}, unknownOutfit(text)
+		}
+		return o, nil
+	}
+	text = strings.Trim(text, "[] ")
+	if text == "" {
+		return event.Outfit{}, tell("Give an outfit's tag or name, for example `/online outfit:MUST`.")
+	}
+	known, err := b.cfg.Store.FindOutfits(ctx, text, maxChoices)
+	if err != nil {
+		return event.Outfit{}, err
+	}
+	if o, ok := exactly(known, text); ok {
+		return o, nil
+	}
+	return b.outfitElsewhere(ctx, text)
+}
+
+// outfitElsewhere asks the directory, which knows tags only.
+func (b *Bot) outfitElsewhere(ctx context.Context, text string) (event.Outfit, error) {
+	if len(text) > 8 || !plausible(text) {
+		return event.Outfit{}, unknownOutfit(text)
+	}
+	found, err := b.cfg.Directory.FindOutfits(ctx, text)
+	switch {
+	case errors.Is(err, census.ErrNotFound), err == nil && len(found) == 0:
+		return event.Outfit{}, unknownOutfit(text)
+	case err != nil:
+		b.log.Warn("outfit not looked up", "err", err)
+		return event.Outfit{}, tell("I do not know the outfit “%s” myself, and the game's query service does not answer at the "+
+			"moment. Please try again in a few minutes.", escape(text))
+	case len(found) == 1:
+		return found[0], nil
+	}
+	var names []string
+	for _, o := range found {
+		names = append(names, "• "+outfitOf(o))
+	}
+	return event.Outfit{}, tell("Several outfits have the tag “%s”:\n%s\nType it again and choose one from the suggestions.",
+		escape(text), list(names, 1000))
+}
+
+// exactly returns the only outfit whose tag or name is text.
+func exactly(known []event.Outfit, text string) (match event.Outfit, ok bool) {
+	n := 0
+	for _, o := range known {
+		if strings.EqualFold(o.Tag, text) || strings.EqualFold(o.Name, text) {
+			match = o
+			n++
+		}
+	}
+	return match, n == 1
+}
+
+func unknownOutfit(text string) error {
+	return tell("No outfit with the tag or name “%s”. Tags have up to four letters, for example `MUST`; "+
+		"type the first letters and choose from the suggestions.", escape(clip(text, 40)))
+}
+
+// plausible reports whether text can be the name of something in the game.
+func plausible(text string) bool {
+	if text == "" || len(text) > 32 {
+		return false
+	}
+	for _, r := range text {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && r != '-' && r != '_' {
+			return false
+		}
+	}
+	return true
+}

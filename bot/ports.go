@@ -1,0 +1,68 @@
+package bot
+
+import (
+	"context"
+	"time"
+
+	"muster/alert"
+	"muster/bus"
+	"muster/event"
+)
+
+// A Store is what the bot needs from storage. Its methods are safe for
+// concurrent use.
+type Store interface {
+	AlertStore
+	SubscriptionStore
+	GameStore
+}
+
+// An AlertStore holds the outbox and how to reach people.
+type AlertStore interface {
+	// ClaimAlerts returns due alerts that nobody else gets until now+hold.
+	ClaimAlerts(ctx context.Context, now time.Time, limit int, hold time.Duration) ([]alert.Alert, error)
+	// SettleAlert records what became of one attempt.
+	SettleAlert(ctx context.Context, k alert.Key, o alert.Outcome, now time.Time) error
+	// Recipient returns what is known of user; one never seen has only User set.
+	Recipient(ctx context.Context, user alert.UserID) (alert.Recipient, error)
+	SaveRecipient(ctx context.Context, r alert.Recipient) error
+}
+
+// A SubscriptionStore holds who wants to be told of whom.
+type SubscriptionStore interface {
+	Link(ctx context.Context, l alert.Link) (added bool, err error)
+	Unlink(ctx context.Context, user alert.UserID, character event.CharacterID) (bool, error)
+	Links(ctx context.Context, user alert.UserID) ([]event.Character, error)
+	AddWatch(ctx context.Context, w alert.Watch) (saved alert.Watch, added bool, err error)
+	RemoveWatch(ctx context.Context, user alert.UserID, id int64) (bool, error)
+	Watches(ctx context.Context, user alert.UserID) ([]alert.Watch, error)
+}
+
+// A GameStore knows the game: names, who is on, and how the streams are.
+type GameStore interface {
+	FindCharacters(ctx context.Context, prefix string, limit int) ([]event.Character, error)
+	FindOutfits(ctx context.Context, prefix string, limit int) ([]event.Outfit, error)
+	Friends(ctx context.Context, owner event.CharacterID) (friends []event.Player, readAt time.Time, err error)
+	OnlineInOutfit(ctx context.Context, outfit event.OutfitID) ([]event.Player, error)
+	OnlineCount(ctx context.Context) (map[event.World]int, error)
+	Player(ctx context.Context, id event.CharacterID) (event.Player, bool, error)
+	Outfit(ctx context.Context, id event.OutfitID) (event.Outfit, bool, error)
+	StreamStates(ctx context.Context) ([]event.StreamState, error)
+	Gaps(ctx context.Context, from, to time.Time) ([]event.Gap, error)
+}
+
+// A Directory finds what the store may not know yet: the store first, then the
+// game's query service. Its errors wrap census.ErrNotFound when the game knows
+// no such thing, and any other error means that it could not be asked.
+type Directory interface {
+	FindCharacter(ctx context.Context, name string) (event.Character, error)
+	FindOutfits(ctx context.Context, tag string) ([]event.Outfit, error)
+	// ReadFriends reads and saves the friends list, and says how long it is.
+	ReadFriends(ctx context.Context, owner event.CharacterID) (int, error)
+}
+
+// A Listener is the part of the bus that wakes the bot when an alert was
+// written.
+type Listener interface {
+	Listen(ctx context.Context, topic string, ready func(), h func(m bus.Message, lost int)) error
+}

@@ -1,0 +1,139 @@
+package bot
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// rest makes the bot's own requests. discordgo's would pass its rate limiter,
+// which leaks an entry per interaction and waits without a context (discord
+// notes 3.8, 3.9).
+type rest struct {
+	client *http.Client
+	redact redactor
+}
+
+// do sends one request and decodes the answer into out, if not nil. It does not
+// retry. The error wraps *apiError for an answer that refuses, *waitError for a
+// request not sent, errStopped after the token was refused.
+func (c *rest) do(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("encode request: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "https://discord.com/api/v10"+path, body)
+	if err != nil {
+		return c.redact.err(err)
+	}
+	req.Header.Set("Authorization", "Bot "+c.redact.token)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return c.redact.err(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return c.redact.err(err)
+	}
+	r := routeOf(method, path)
+	if resp.StatusCode >= 300 {
+		return c.redact.err(answerError(r, resp, b))
+	}
+	if out == nil || len(b) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return fmt.Errorf("discord %s: decode answer: %w", r.name, err)
+	}
+	return nil
+}
+
+// gatewayBot is the answer of GET /gateway/bot.
+type gatewayBot struct {
+	URL    string `json:"url"`
+	Shards int    `json:"shards"`
+	Limit  struct {
+		Total          int   `json:"total"`
+		Remaining      int   `json:"remaining"`
+		ResetAfter     int64 `json:"reset_after"` // milliseconds
+		MaxConcurrency int   `json:"max_concurrency"`
+	} `json:"session_start_limit"`
+}
+
+func (c *rest) gatewayBot(ctx context.Context) (g gatewayBot, err error) {
+	err = c.do(ctx, http.MethodGet, "/gateway/bot", nil, &g)
+	return g, err
+}
+
+// openDM returns the id of the channel for direct messages to user.
+func (c *rest) openDM(ctx context.Context, user string) (string, error) {
+	in := struct {
+		Recipient string `json:"recipient_id"`
+	}{user}
+	var out struct {
+		ID string `json:"id"`
+	}
+	if err := c.do(ctx, http.MethodPost, "/users/@me/channels", in, &out); err != nil {
+		return "", err
+	}
+	if out.ID == "" {
+		return "", errors.New("discord open_dm: answer without an id")
+	}
+	return out.ID, nil
+}
+
+// createMessage posts m to a channel under nonce and returns the message's id.
+// The same nonce within a few minutes gives the same message (discord notes 5).
+func (c *rest) createMessage(ctx context.Context, channel string, m message, nonce string) (string, error) {
+	in := struct {
+		message
+		Nonce        string `json:"nonce"`
+		EnforceNonce bool   `json:"enforce_nonce"`
+	}{m, nonce, true}
+	var out struct {
+		ID string `json:"id"`
+	}
+	err := c.do(ctx, http.MethodPost, "/channels/"+url.PathEscape(channel)+"/messages", in, &out)
+	return out.ID, err
+}
+
+// callback sends the first response to an interaction.
+func (c *rest) callback(ctx context.Context, i *interaction, kind int, data any) error {
+	in := struct {
+		Type int `json:"type"`
+		Data any `json:"data,omitempty"`
+	}{kind, data}
+	return c.do(ctx, http.MethodPost, "/interactions/"+url.PathEscape(i.ID)+"/"+url.PathEscape(i.Token)+"/callback", in, nil)
+}
+
+// editAnswer replaces the first response of an interaction.
+func (c *rest) editAnswer(ctx context.Context, i *interaction, m message) error {
+	return c.do(ctx, http.MethodPatch,
+		"/webhooks/"+url.PathEscape(i.ApplicationID)+"/"+url.PathEscape(i.Token)+"/messages/@original", m, nil)
+}
+
+// sleep waits for d or the end of ctx, whose error it returns.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,202 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// Deadlines of an interaction, from the arrival of its event (discord notes 5).
+const (
+	firstWithin  = 2500 * time.Millisecond // of Discord's 3 s
+	typingWithin = 1500 * time.Millisecond // for the lookups of an autocomplete
+	answerWithin = 25 * time.Second        // nobody waits longer, whatever the token allows
+	editTries    = 4
+)
+
+// errDropped says that the interaction is over: there is nobody to answer.
+var errDropped = errors.New("interaction is over")
+
+// take starts answering an interaction; it does not block.
+func (b *Bot) take(raw []byte, at time.Time) {
+	i, err := decodeInteraction(raw)
+	if err != nil {
+		b.metrics.interactions.WithLabelValues("unreadable").Inc()
+		b.log.Warn("interaction cannot be read", "err", err)
+		return
+	}
+	select {
+	case b.serving <- struct{}{}:
+	default:
+		b.metrics.interactions.WithLabelValues("overload").Inc()
+		b.log.Warn("too many interactions at once, one dropped", "limit", maxServing)
+		return
+	}
+	b.work.Add(1)
+	go func() {
+		defer b.work.Done()
+		defer func() { <-b.serving }()
+		b.serve(i, at)
+	}()
+}
+
+// serve answers i. Its context is its own: an answer in hand is finished when the
+// bot stops.
+func (b *Bot) serve(i *interaction, at time.Time) {
+	ctx, cancel := context.WithDeadline(context.Background(), at.Add(answerWithin))
+	defer cancel()
+	outcome := "answered"
+	var err error
+	switch i.Type {
+	case interactionAutocomplete:
+		err = b.serveTyping(ctx, i, at)
+	case interactionCommand:
+		err = b.serveCommand(ctx, i, at)
+	case interactionComponent:
+		err = b.serveComponent(ctx, i, at)
+	default:
+		outcome = "unknown"
+	}
+	if err != nil {
+		outcome = "failed"
+		if errors.Is(err, errDropped) {
+			outcome = "dropped"
+		}
+		b.log.Warn("interaction not answered", "command", i.command.path(), "err", b.redact.err(err))
+	}
+	b.metrics.interactions.WithLabelValues(outcome).Inc()
+}
+
+// serveCommand defers, works, and edits the answer in.
+func (b *Bot) serveCommand(ctx context.Context, i *interaction, at time.Time) error {
+	cmd, ok := b.commands[i.command.path()]
+	if !ok {
+		m := plain("I do not know this command any more. Discord may be showing an old list: reload it, and see `/help`.")
+		m.Flags = flagEphemeral
+		return b.first(ctx, i, at, respondMessage, m)
+	}
+	if cmd.instant {
+		m := b.work1(ctx, i, cmd.run)
+		m.Flags = flagEphemeral
+		return b.first(ctx, i, at, respondMessage, m)
+	}
+	return b.deferred(ctx, i, at, cmd.private, cmd.run)
+}
+
+// serveComponent answers a pressed button, always privately.
+func (b *Bot) serveComponent(ctx context.Context, i *interaction, at time.Time) error {
+	return b.deferred(ctx, i, at, true, (*Bot).press)
+}
+
+// deferred tells Discord that an answer will come, makes it and sends it.
+func (b *Bot) deferred(ctx context.Context, i *interaction, at time.Time, private bool, run runFunc) error {
+	flags := struct {
+		Flags int `json:"flags,omitempty"`
+	}{}
+	if private {
+		flags.Flags = flagEphemeral
+	}
+	if err := b.first(ctx, i, at, respondDeferred, flags); err != nil {
+		return err
+	}
+	return b.edit(ctx, i, b.work1(ctx, i, run))
+}
+
+// work1 runs one handler. What goes wrong becomes a sentence for the person.
+func (b *Bot) work1(ctx context.Context, i *interaction, run runFunc) (m message) {
+	defer func() {
+		if p := recover(); p != nil {
+			func() {
+				defer b.recovered(i.command.path())
+				panic(p)
+			}()
+			m = plain(textBroken)
+		}
+	}()
+	m, err := run(b, ctx, i)
+	var said *userError
+	switch {
+	case err == nil:
+		return m
+	case errors.As(err, &said):
+		return plain(said.text)
+	}
+	b.log.Error("command went wrong", "command", i.command.path(), "err", err)
+	return plain(textBroken)
+}
+
+// first sends the first response, twice if need be. An interaction that was
+// acknowledged before (40060: the first try did arrive) goes on; one that is gone
+// (10062) is dropped.
+func (b *Bot) first(ctx context.Context, i *interaction, at time.Time, kind int, data any) error {
+	ctx, cancel := context.WithDeadline(ctx, at.Add(firstWithin))
+	defer cancel()
+	for {
+		try, stop := context.WithTimeout(ctx, firstWithin/2)
+		err := b.rest.callback(try, i, kind, data)
+		stop()
+		if err == nil {
+			return nil
+		}
+		switch decide(err).do {
+		case proceed:
+			return nil
+		case again:
+			if sleep(ctx, 100*time.Millisecond) == nil {
+				continue
+			}
+		}
+		return errors.Join(errDropped, err)
+	}
+}
+
+// edit puts m in place of the deferral.
+func (b *Bot) edit(ctx context.Context, i *interaction, m message) error {
+	m.Flags = 0 // fixed by the deferral
+	delay := 200 * time.Millisecond
+	for try := 1; ; try++ {
+		err := b.rest.editAnswer(ctx, i, m)
+		d := decide(err)
+		switch {
+		case err == nil:
+			return nil
+		case d.do == drop || d.do == stopBot || try == editTries:
+			return errors.Join(errDropped, err)
+		case d.do != again && d.do != wait:
+			b.logRefused(err)
+			return err
+		}
+		if sleep(ctx, max(delay, d.after)) != nil {
+			return errors.Join(errDropped, err)
+		}
+		delay *= 3
+	}
+}
+
+// logRefused says what Discord found wrong with a body of ours.
+func (b *Bot) logRefused(err error) {
+	var e *apiError
+	if errors.As(err, &e) && e.Status == http.StatusBadRequest {
+		b.log.Error("discord refuses our message", "err", e, "details", clip(string(e.Details), 1000))
+	}
+}
+
+// serveTyping answers an autocomplete: what can be found in time, and nothing
+// otherwise. There is no deferral for it.
+func (b *Bot) serveTyping(ctx context.Context, i *interaction, at time.Time) error {
+	look, cancel := context.WithDeadline(ctx, at.Add(typingWithin))
+	defer cancel()
+	data := struct {
+		Choices []choice `json:"choices"`
+	}{b.suggest(look, i)}
+	if data.Choices == nil {
+		data.Choices = []choice{}
+	}
+	first, stop := context.WithDeadline(ctx, at.Add(firstWithin))
+	defer stop()
+	if err := b.rest.callback(first, i, respondAutocomplete, data); err != nil {
+		return errors.Join(errDropped, err)
+	}
+	return nil
+}
