@@ -1,0 +1,40 @@
+# Muster. "make" alone lists what there is to make.
+
+GO    ?= go
+TOOLS  = $(GO) tool -modfile=tools/go.mod
+
+.PHONY: help demo build test check lint bench web services-up services-down
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+demo: ## run everything against a simulated game and a stand-in Discord
+	$(GO) run ./cmd/muster demo
+
+build: ## build the binary ./muster
+	$(GO) build -o muster ./cmd/muster
+
+test: ## run every test, with private servers that are started and stopped for it
+	@scripts/services run scripts/test
+
+check: ## gofmt, vet, lint and every test; servers only if services-up has started them
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	  if [ -n "$$unformatted" ]; then echo "run gofmt -w on:" $$unformatted; exit 1; fi
+	$(MAKE) --no-print-directory lint
+	@if [ -f .services/env ]; then set -a; . ./.services/env; set +a; fi; scripts/test
+
+lint: ## run golangci-lint as tools/go.mod pins it
+	$(TOOLS) golangci-lint run
+
+bench: ## run every benchmark; COUNT=10 for figures to compare with benchstat
+	@if [ -f .services/env ]; then set -a; . ./.services/env; set +a; fi; \
+	  $(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-1} ./...
+
+web: ## build the pages' files anew; commit notifier/web/dist afterwards
+	cd notifier/web && npm ci --no-audit --no-fund && npm run build
+
+services-up: ## start MariaDB, RabbitMQ and three Redis for tests by hand
+	@scripts/services up
+
+services-down: ## stop what services-up has started
+	@scripts/services down

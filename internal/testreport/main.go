@@ -1,0 +1,129 @@
+// Command testreport reads "go test -json" from its input and prints what a
+// person wants to see of it: each package's line, the output of what failed, and
+// why something was skipped. It ends with status 1 when anything failed, and with
+// -noskip when anything was skipped.
+//
+//	go test -json ./... | go run ./internal/testreport
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+func main() {
+	noSkip := flag.Bool("noskip", false, "a skipped test is a failure")
+	flag.Parse()
+	r := report{out: os.Stdout, outputs: make(map[string][]string)}
+	if err := r.read(os.Stdin); err != nil {
+		fmt.Fprintln(os.Stderr, "testreport:", err)
+		os.Exit(1)
+	}
+	if r.failed || *noSkip && r.skipped > 0 {
+		os.Exit(1)
+	}
+}
+
+// change is one line of "go test -json"; see "go doc test2json".
+type change struct {
+	Action     string
+	Package    string
+	ImportPath string // of a build's output
+	Test       string
+	Output     string
+}
+
+// report is what is known so far.
+type report struct {
+	out     io.Writer
+	outputs map[string][]string // package and test → lines not yet judged
+	failed  bool
+	skipped int
+}
+
+// maxLine bounds one line of the input, in bytes.
+const maxLine = 8 << 20
+
+// read judges every line. What is not JSON is printed as it is.
+func (r *report) read(in io.Reader) error {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(make([]byte, 0, 1<<16), maxLine)
+	for lines.Scan() {
+		var c change
+		if err := json.Unmarshal(lines.Bytes(), &c); err != nil || c.Action == "" {
+			fmt.Fprintln(r.out, lines.Text())
+			continue
+		}
+		r.judge(c)
+	}
+	return lines.Err()
+}
+
+func (r *report) judge(c change) {
+	key := c.Package + "\x00" + c.Test
+	switch c.Action {
+	case "output":
+		r.outputs[key] = append(r.outputs[key], c.Output)
+	case "build-output":
+		fmt.Fprint(r.out, c.Output)
+	case "build-fail":
+		r.failed = true
+	case "pass":
+		r.finish(c, key)
+	case "skip":
+		r.skip(c, key)
+	case "fail":
+		r.failed = true
+		fmt.Fprint(r.out, strings.Join(r.outputs[key], ""))
+		delete(r.outputs, key)
+	}
+}
+
+// finish prints a package's line and forgets what a passing test said.
+func (r *report) finish(c change, key string) {
+	if c.Test == "" {
+		r.packageLine(key)
+	}
+	delete(r.outputs, key)
+}
+
+// skip tells of a skipped test with its reason. A package without tests is
+// "skipped" too, and is no loss.
+func (r *report) skip(c change, key string) {
+	if c.Test == "" {
+		r.packageLine(key)
+	} else {
+		r.skipped++
+		fmt.Fprintf(r.out, "SKIP\t%s\t%s: %s\n", c.Package, c.Test, why(r.outputs[key]))
+	}
+	delete(r.outputs, key)
+}
+
+// packageLine prints go test's own line of a package.
+func (r *report) packageLine(key string) {
+	for _, line := range r.outputs[key] {
+		if strings.HasPrefix(line, "ok ") || strings.HasPrefix(line, "? ") {
+			fmt.Fprint(r.out, line)
+		}
+	}
+}
+
+// why returns what a skipped test gave as its reason.
+func why(lines []string) string {
+	for _, line := range lines {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "=== ") || strings.HasPrefix(line, "--- ") {
+			continue
+		}
+		if _, reason, ok := strings.Cut(line, ".go:"); ok {
+			_, reason, _ = strings.Cut(reason, ": ")
+			return reason
+		}
+	}
+	return "no reason given"
+}

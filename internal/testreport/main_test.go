@@ -1,0 +1,61 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+const passed = `{"Action":"start","Package":"muster/x"}
+{"Action":"run","Package":"muster/x","Test":"TestA"}
+{"Action":"output","Package":"muster/x","Test":"TestA","Output":"=== RUN   TestA\n"}
+{"Action":"output","Package":"muster/x","Test":"TestA","Output":"chatter\n"}
+{"Action":"pass","Package":"muster/x","Test":"TestA"}
+{"Action":"output","Package":"muster/x","Output":"PASS\n"}
+{"Action":"output","Package":"muster/x","Output":"ok  \tmuster/x\t0.1s\n"}
+{"Action":"pass","Package":"muster/x"}
+`
+
+const skipped = `{"Action":"output","Package":"muster/x","Test":"TestB","Output":"=== RUN   TestB\n"}
+{"Action":"output","Package":"muster/x","Test":"TestB","Output":"    b_test.go:12: MUSTER_SHARED is not set: no samples\n"}
+{"Action":"output","Package":"muster/x","Test":"TestB","Output":"--- SKIP: TestB (0.00s)\n"}
+{"Action":"skip","Package":"muster/x","Test":"TestB"}
+`
+
+const broken = `{"Action":"output","Package":"muster/x","Test":"TestC","Output":"    c_test.go:1: got 1, want 2\n"}
+{"Action":"fail","Package":"muster/x","Test":"TestC"}
+{"Action":"output","Package":"muster/x","Output":"FAIL\tmuster/x\t0.1s\n"}
+{"Action":"fail","Package":"muster/x"}
+`
+
+const unbuilt = `{"ImportPath":"muster/x","Action":"build-output","Output":"x/x.go:1:1: expected package\n"}
+{"ImportPath":"muster/x","Action":"build-fail"}
+`
+
+func TestReport(t *testing.T) {
+	tests := []struct {
+		name, in, want string
+		failed         bool
+		skipped        int
+	}{
+		{name: "a passing package is one line", in: passed, want: "ok  \tmuster/x\t0.1s\n"},
+		{name: "a skipped test gives its reason", in: skipped, skipped: 1,
+			want: "SKIP\tmuster/x\tTestB: MUSTER_SHARED is not set: no samples\n"},
+		{name: "a failure shows its output", in: broken, failed: true,
+			want: "    c_test.go:1: got 1, want 2\nFAIL\tmuster/x\t0.1s\n"},
+		{name: "what does not build is shown", in: unbuilt, failed: true, want: "x/x.go:1:1: expected package\n"},
+		{name: "what is not JSON is passed on", in: "go: no such module\n", want: "go: no such module\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out strings.Builder
+			r := report{out: &out, outputs: make(map[string][]string)}
+			if err := r.read(strings.NewReader(tt.in)); err != nil {
+				t.Fatal(err)
+			}
+			if out.String() != tt.want || r.failed != tt.failed || r.skipped != tt.skipped {
+				t.Errorf("got %q, failed %v, skipped %d; want %q, %v, %d",
+					out.String(), r.failed, r.skipped, tt.want, tt.failed, tt.skipped)
+			}
+		})
+	}
+}
