@@ -1,0 +1,468 @@
+package discord
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// AnswerKind is the bot's first response to an interaction.
+type AnswerKind string
+
+// Kinds of answers. AnswerNone means that the bot did not respond in time.
+const (
+	AnswerNone           AnswerKind = "none"
+	AnswerMessage        AnswerKind = "message"
+	AnswerDeferred       AnswerKind = "deferred"
+	AnswerDeferredUpdate AnswerKind = "deferred_update"
+	AnswerUpdate         AnswerKind = "update"
+	AnswerChoices        AnswerKind = "choices"
+	AnswerModal          AnswerKind = "modal"
+)
+
+// ErrNoResponse says that the bot let the deadline pass.
+var ErrNoResponse = errors.New("the application did not respond")
+
+// An Answer is what a user got for an interaction.
+type Answer struct {
+	InteractionID string     `json:"interaction_id"`
+	Kind          AnswerKind `json:"kind"`
+	// Ephemeral says that only the user sees the message.
+	Ephemeral bool `json:"ephemeral"`
+	// Message is the answer, complete if it was deferred; nil if there is
+	// none or it was deleted.
+	Message *Message `json:"message,omitempty"`
+	// Followups are the further messages so far.
+	Followups []Message `json:"followups,omitempty"`
+	Choices   []Choice  `json:"choices,omitempty"`
+	Modal     *Modal    `json:"modal,omitempty"`
+	// SentAt is when the user acted, AnsweredAt when the first response
+	// arrived, FinishedAt when the answer was complete; zero if it is not.
+	SentAt     time.Time `json:"sent_at"`
+	AnsweredAt time.Time `json:"answered_at,omitzero"`
+	FinishedAt time.Time `json:"finished_at,omitzero"`
+}
+
+// A Modal is a form the bot opened.
+type Modal struct {
+	CustomID   string      `json:"custom_id"`
+	Title      string      `json:"title"`
+	Components []Component `json:"components"`
+}
+
+// An openModal is one that a user has before them.
+type openModal struct {
+	Modal
+	by *interaction
+}
+
+// A CommandInput is a user typing a command.
+type CommandInput struct {
+	// User is an id or a name.
+	User string `json:"user"`
+	// Channel is an id or a guild channel's name; empty is the DM with the
+	// bot.
+	Channel string `json:"channel,omitempty"`
+	// Text is such as "/watch add player:Kestrel".
+	Text string `json:"text"`
+	// Values replace what the text says for options of these names, as
+	// picking an autocompletion does whose value is not its name.
+	Values map[string]any `json:"values,omitempty"`
+	// NoWait returns at the first response, deferred or not.
+	NoWait bool `json:"no_wait,omitempty"`
+}
+
+// Command lets a user run a command and returns the answer. It blocks until
+// there is one, a deferred one being awaited until ctx ends. The error is
+// ErrNoResponse if the bot was late, and otherwise says why Discord's client
+// would not have sent the command.
+func (s *Server) Command(ctx context.Context, in CommandInput) (Answer, error) {
+	i, data, err := s.prepare(in, false)
+	if err != nil {
+		return Answer{}, err
+	}
+	return s.interact(ctx, i, data, in.NoWait)
+}
+
+// Autocomplete lets a user type part of a command and returns what the bot
+// suggests for the option at its end.
+func (s *Server) Autocomplete(ctx context.Context, in CommandInput) ([]Choice, error) {
+	i, data, err := s.prepare(in, true)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.interact(ctx, i, data, true)
+	return a.Choices, err
+}
+
+// prepare parses a command for the user who types it.
+func (s *Server) prepare(in CommandInput, completing bool) (*interaction, map[string]any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, ch, err := s.where(in.User, in.Channel)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, ok := parse(s.visible(u, ch), in.Text)
+	if !ok {
+		return nil, nil, fmt.Errorf("there is no such command: %s", in.Text)
+	}
+	kind := interactionCommand
+	if completing {
+		kind = interactionAutocomplete
+		if len(p.args) == 0 || !p.args[len(p.args)-1].option.Autocomplete {
+			return nil, nil, fmt.Errorf("%q does not end in an option with autocomplete", in.Text)
+		}
+	}
+	options, err := p.options(&s.world, in.Values, completing)
+	if err != nil {
+		return nil, nil, err
+	}
+	data := map[string]any{"id": p.command.ID, "name": p.command.Name, "type": 1, "options": options}
+	if p.command.GuildID != "" {
+		data["guild_id"] = p.command.GuildID
+	}
+	if r := s.resolved(p, options, ch.GuildID); r != nil {
+		data["resolved"] = r
+	}
+	return &interaction{kind: kind, user: *u, channelID: ch.ID, guildID: ch.GuildID, name: p.leaf()}, data, nil
+}
+
+// resolved renders the users and channels that options name.
+func (s *Server) resolved(p parsed, options []map[string]any, guildID string) map[string]any {
+	for range p.path {
+		options, _ = options[0]["options"].([]map[string]any)
+	}
+	users, members, channels := map[string]any{}, map[string]any{}, map[string]any{}
+	for _, o := range options {
+		id, _ := o["value"].(string)
+		switch o["type"] {
+		case optionUser, optionMention:
+			if u := s.world.user(id); u != nil {
+				users[id] = *u
+				if g := s.world.guild(guildID); g != nil {
+					members[id] = member(g, *u)
+				}
+			}
+		case optionChannel:
+			if ch := s.world.channels[id]; ch != nil {
+				channels[id] = *ch
+			}
+		}
+	}
+	if len(users)+len(channels) == 0 {
+		return nil
+	}
+	return map[string]any{"users": users, "members": members, "channels": channels}
+}
+
+// where finds a user and a channel. It needs s.mu.
+func (s *Server) where(user, channel string) (*User, *Channel, error) {
+	u := s.world.findUser(user)
+	if u == nil {
+		return nil, nil, fmt.Errorf("there is no such user: %q", user)
+	}
+	if channel == "" {
+		ch := s.world.channels[s.world.dms[u.ID]]
+		if ch == nil {
+			ch = s.world.openDM(*u, s.ids.next(s.cfg.Now()))
+		}
+		return u, ch, nil
+	}
+	ch := s.world.findChannel(channel)
+	if ch == nil || ch.Type == channelDM && s.world.dms[u.ID] != ch.ID {
+		return nil, nil, fmt.Errorf("%s sees no such channel: %q", u.name(), channel)
+	}
+	return u, ch, nil
+}
+
+// visible returns the commands that u can use in ch (notes 5, "Commands"). A
+// guild's own come before global ones. It needs s.mu.
+func (s *Server) visible(u *User, ch *Channel) []Command {
+	g := s.world.guild(ch.GuildID)
+	all := append([]Command{}, s.registry.byGuild[""]...)
+	if g != nil {
+		all = slices.Concat(s.registry.byGuild[g.ID], all)
+	}
+	return slices.DeleteFunc(all, func(c Command) bool { return !c.usable(u, g) })
+}
+
+// usable reports whether u may use c in g, or in the DM with the bot if g is
+// nil.
+func (c Command) usable(u *User, g *Guild) bool {
+	if g == nil {
+		if c.Contexts == nil {
+			return c.DMPermission == nil || *c.DMPermission
+		}
+		return slices.Contains(c.Contexts, 1)
+	}
+	if c.Contexts != nil && !slices.Contains(c.Contexts, 0) {
+		return false
+	}
+	if g.UserInstalledOnly {
+		return slices.Contains(c.IntegrationTypes, 1)
+	}
+	// A default; what the bot itself demands is its own affair.
+	return c.DefaultMemberPermissions == nil || g.OwnerID == u.ID
+}
+
+// interact sends an interaction to the bot and waits for its answer.
+func (s *Server) interact(ctx context.Context, i *interaction, data map[string]any, noWait bool) (Answer, error) {
+	s.mu.Lock()
+	s.begin(i)
+	event := s.interactionEvent(i, data)
+	s.mu.Unlock()
+	s.hub.publish("interaction", map[string]any{"id": i.id, "type": i.kind, "user": i.user.ID, "name": i.name})
+	s.gate.dispatch("INTERACTION_CREATE", i.guildID, func(*session) any { return event })
+
+	deadline := time.NewTimer(s.cfg.InteractionDeadline)
+	defer deadline.Stop()
+	select {
+	case <-i.answered:
+	case <-deadline.C:
+	case <-ctx.Done():
+		return Answer{}, ctx.Err()
+	case <-s.ended:
+		return Answer{}, errors.New("the stand-in discord was closed")
+	}
+	if s.expire(i) {
+		return s.answerOf(i), ErrNoResponse
+	}
+	if !noWait {
+		select {
+		case <-i.finished:
+		case <-ctx.Done():
+		case <-s.ended:
+		}
+	}
+	return s.answerOf(i), nil
+}
+
+// expire voids i if it has no response, and reports so.
+func (s *Server) expire(i *interaction) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i.response != 0 {
+		return false
+	}
+	i.void = true
+	s.stats.Missed++
+	return true
+}
+
+// interactionEvent renders INTERACTION_CREATE. It needs s.mu.
+func (s *Server) interactionEvent(i *interaction, data map[string]any) map[string]any {
+	ev := map[string]any{
+		"id": i.id, "application_id": s.cfg.AppID, "type": i.kind, "token": i.token, "version": 1, "data": data,
+		"channel_id": i.channelID, "locale": "en-US", "entitlements": []any{}, "entitlement_sku_ids": []any{},
+		"app_permissions": "442368", "attachment_size_limit": 10485760,
+	}
+	if ch := s.world.channels[i.channelID]; ch != nil {
+		ev["channel"] = *ch
+	}
+	if m := s.world.message(i.channelID, i.sourceID); m != nil {
+		ev["message"] = *m
+	}
+	g := s.world.guild(i.guildID)
+	if g == nil {
+		ev["user"], ev["context"] = i.user, 1
+		ev["authorizing_integration_owners"] = map[string]string{"0": "0"}
+		return ev
+	}
+	// In a guild the user is inside the member, and only there (notes 3.6).
+	ev["guild_id"], ev["guild_locale"], ev["context"] = g.ID, "en-US", 0
+	ev["guild"] = map[string]any{"id": g.ID, "locale": "en-US", "features": []string{}}
+	ev["member"] = member(g, i.user)
+	ev["authorizing_integration_owners"] = map[string]string{"0": g.ID}
+	if i.userOnly {
+		ev["authorizing_integration_owners"] = map[string]string{"1": i.user.ID}
+	}
+	return ev
+}
+
+// answerOf collects what came of i so far.
+func (s *Server) answerOf(i *interaction) Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := Answer{InteractionID: i.id, Kind: AnswerNone, SentAt: i.bornAt, AnsweredAt: i.answeredAt, FinishedAt: i.finishedAt, Choices: i.choices, Modal: i.modal}
+	if i.response != 0 {
+		a.Kind = responseNames[i.response]
+	}
+	if m := s.world.message(i.channelID, i.originalID); m != nil {
+		out := *m
+		a.Message, a.Ephemeral = &out, m.OnlyFor != ""
+	}
+	for _, id := range i.messages {
+		if m := s.world.message(i.channelID, id); m != nil && id != i.originalID {
+			a.Followups = append(a.Followups, *m)
+		}
+	}
+	return a
+}
+
+// A PressInput is a user pressing a button or choosing from a select.
+type PressInput struct {
+	User string `json:"user"`
+	// Message is its id.
+	Message  string `json:"message"`
+	CustomID string `json:"custom_id"`
+	// Values are what is chosen in a select.
+	Values []string `json:"values,omitempty"`
+	NoWait bool     `json:"no_wait,omitempty"`
+}
+
+// Press lets a user use a component; it blocks and fails as Command does.
+func (s *Server) Press(ctx context.Context, in PressInput) (Answer, error) {
+	i, data, err := s.preparePress(in)
+	if err != nil {
+		return Answer{}, err
+	}
+	return s.interact(ctx, i, data, in.NoWait)
+}
+
+func (s *Server) preparePress(in PressInput) (*interaction, map[string]any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.world.findUser(in.User)
+	if u == nil {
+		return nil, nil, fmt.Errorf("there is no such user: %q", in.User)
+	}
+	m := s.seen(u, in.Message)
+	if m == nil {
+		return nil, nil, fmt.Errorf("%s sees no such message: %s", u.name(), in.Message)
+	}
+	c, ok := findComponent(m.Components, in.CustomID)
+	switch {
+	case !ok:
+		return nil, nil, fmt.Errorf("the message has no component %q", in.CustomID)
+	case c.Disabled:
+		return nil, nil, fmt.Errorf("%q is disabled", in.CustomID)
+	}
+	data := map[string]any{"custom_id": c.CustomID, "component_type": c.Type, "id": c.ID}
+	if c.Type != componentButton {
+		if err := c.accepts(in.Values); err != nil {
+			return nil, nil, err
+		}
+		data["values"] = append([]string{}, in.Values...)
+	}
+	ch := s.world.channels[m.ChannelID]
+	return &interaction{kind: interactionComponent, user: *u, channelID: ch.ID, guildID: ch.GuildID, sourceID: m.ID, name: c.CustomID}, data, nil
+}
+
+// seen returns a message if u can see it. It needs s.mu.
+func (s *Server) seen(u *User, id string) *Message {
+	for channelID, list := range s.world.messages {
+		for _, m := range list {
+			if m.ID == id && s.sees(u.ID, channelID, m) {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+// sees reports whether a user sees a message. It needs s.mu.
+func (s *Server) sees(userID, channelID string, m *Message) bool {
+	if m.OnlyFor != "" {
+		return m.OnlyFor == userID
+	}
+	ch := s.world.channels[channelID]
+	return ch != nil && (ch.Type != channelDM || s.world.dms[userID] == channelID)
+}
+
+func findComponent(list []Component, customID string) (Component, bool) {
+	for _, c := range list {
+		if c.CustomID == customID && customID != "" {
+			return c, true
+		}
+		if found, ok := findComponent(c.Components, customID); ok {
+			return found, true
+		}
+	}
+	return Component{}, false
+}
+
+// accepts checks a choice as Discord's client would.
+func (c Component) accepts(values []string) error {
+	lo, hi := 1, 1
+	if c.MinValues != nil {
+		lo = *c.MinValues
+	}
+	if c.MaxValues != nil {
+		hi = *c.MaxValues
+	}
+	if len(values) < lo || len(values) > hi {
+		return fmt.Errorf("%q takes %d to %d values, not %d", c.CustomID, lo, hi, len(values))
+	}
+	for _, v := range values {
+		if c.Type == componentSelect && !slices.ContainsFunc(c.Options, func(o SelectOption) bool { return o.Value == v }) {
+			return fmt.Errorf("%q has no option %q", c.CustomID, v)
+		}
+	}
+	return nil
+}
+
+// A ModalInput is a user sending a form.
+type ModalInput struct {
+	User string `json:"user"`
+	// Interaction is the id of the Answer that opened it.
+	Interaction string `json:"interaction"`
+	// Values are the texts by custom_id.
+	Values map[string]string `json:"values"`
+	NoWait bool              `json:"no_wait,omitempty"`
+}
+
+// SubmitModal lets a user send a form that a bot opened; it blocks and fails
+// as Command does.
+func (s *Server) SubmitModal(ctx context.Context, in ModalInput) (Answer, error) {
+	i, data, err := s.prepareModal(in)
+	if err != nil {
+		return Answer{}, err
+	}
+	return s.interact(ctx, i, data, in.NoWait)
+}
+
+func (s *Server) prepareModal(in ModalInput) (*interaction, map[string]any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.world.findUser(in.User)
+	open := s.modals[in.Interaction]
+	if u == nil || open == nil || open.by.user.ID != u.ID {
+		return nil, nil, fmt.Errorf("user %q has no such form open: %s", in.User, in.Interaction)
+	}
+	rows := []map[string]any{}
+	for n, row := range open.Components {
+		cells := []map[string]any{}
+		for _, c := range row.Components {
+			text, given := in.Values[c.CustomID]
+			if !given {
+				text = c.Value
+			}
+			if err := c.acceptsText(text); err != nil {
+				return nil, nil, err
+			}
+			cells = append(cells, map[string]any{"type": c.Type, "id": c.ID, "custom_id": c.CustomID, "value": text})
+		}
+		rows = append(rows, map[string]any{"type": componentRow, "id": n + 1, "components": cells})
+	}
+	delete(s.modals, in.Interaction)
+	by := open.by
+	i := &interaction{kind: interactionModal, user: *u, channelID: by.channelID, guildID: by.guildID, sourceID: by.sourceID, name: open.CustomID}
+	return i, map[string]any{"custom_id": open.CustomID, "components": rows}, nil
+}
+
+// acceptsText checks a text input as Discord's client would.
+func (c Component) acceptsText(text string) error {
+	n := len([]rune(text))
+	required := c.Required == nil || *c.Required
+	switch {
+	case required && strings.TrimSpace(text) == "":
+		return fmt.Errorf("%s is required", orElse(c.Label, c.CustomID))
+	case n > 0 && n < c.MinLength, n > orElse(c.MaxLength, 4000):
+		return fmt.Errorf("%s: %d to %d characters", orElse(c.Label, c.CustomID), c.MinLength, orElse(c.MaxLength, 4000))
+	}
+	return nil
+}
