@@ -33,6 +33,15 @@ var ErrPayload = errors.New("not an event payload")
 // payload is not retained, except as a copy in an Unknown event.
 func Decode(payload []byte, receivedAt time.Time) (Event, error) {
 	var w wire
+	if len(payload) <= MaxPayload && w.scan(string(payload)) {
+		return w.event(payload, receivedAt)
+	}
+	return decodeLoose(payload, receivedAt)
+}
+
+// decodeLoose reads payloads that scan does not.
+func decodeLoose(payload []byte, receivedAt time.Time) (Event, error) {
+	var w wire
 	if err := unmarshal(payload, &w); err != nil {
 		return Event{}, err
 	}
@@ -94,8 +103,8 @@ type wire struct {
 	FishID        string `json:"fish_id"`
 }
 
-// unmarshal fills w. The usual payload, all text, takes the first branch;
-// one with a bare number or null is read again by the tolerant one.
+// unmarshal fills w. A payload that is all text takes the first branch; one with
+// a bare number or null is read again by the tolerant one.
 func unmarshal(payload []byte, w *wire) error {
 	if len(payload) > MaxPayload {
 		return fmt.Errorf("%w: %d bytes, more than %d", ErrPayload, len(payload), MaxPayload)
@@ -269,7 +278,7 @@ func (w *wire) rareDetail(k Kind, f *fields) Detail {
 		return Rank{Character: f.character(w), Rank: f.need32("battle_rank", w.BattleRank)}
 	case ItemAdded:
 		return Item{Character: f.character(w), Item: ItemID(f.need("item_id", w.ItemID)),
-			Count: f.id(w.ItemCount), Context: clip(w.Context, 100)}
+			Count: f.id(w.ItemCount), Context: strings.Clone(clip(w.Context, 100))}
 	case SkillAdded:
 		return Skill{Character: f.character(w), Skill: f.need("skill_id", w.SkillID)}
 	case FishScan:

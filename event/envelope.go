@@ -79,26 +79,14 @@ type envelope struct {
 
 // DecodeMessage reads a message of TopicEvents. The error wraps ErrEnvelope.
 func DecodeMessage(b []byte) (Message, error) {
-	// One pass reads the usual message: header and payload together.
-	var fast struct {
-		envelope
-		Payload *wire `json:"payload"`
+	if e, ok := scanMessage(b); ok {
+		return Message{Event: &e}, nil
 	}
-	err := json.Unmarshal(b, &fast)
-	if err == nil && fast.Payload != nil && KindByName(fast.Payload.EventName) != Unknown {
-		if err := fast.check(); err != nil {
-			return Message{}, err
-		}
-		if e, err := fast.Payload.event(nil, time.Unix(0, fast.ReceivedAt)); err == nil && e.Kind != Unknown {
-			e.Copy = fast.Copy
-			return Message{Event: &e}, nil
-		}
-	}
-	return decodeSlow(b)
+	return decodeMessageLoose(b)
 }
 
-// decodeSlow keeps the payload's bytes, for events that are stored raw.
-func decodeSlow(b []byte) (Message, error) {
+// decodeMessageLoose reads messages that scanMessage does not.
+func decodeMessageLoose(b []byte) (Message, error) {
 	var m struct {
 		envelope
 		Payload json.RawMessage `json:"payload"`
