@@ -1,0 +1,90 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"muster/event"
+)
+
+const hour = int64(time.Hour / time.Second)
+
+var dirtyShape = newShape("dirty_hours", "hour_at writer", "hour_at, writer")
+
+// dirtyHours marks the hours whose sums the new rows of experience change. Each
+// Store has a mark of its own, so that two dispatchers do not wait for each other.
+func (r *recording) dirtyHours(ctx context.Context) error {
+	var args []any
+	last := int64(-1)
+	for _, row := range r.batch.kinds[event.Experience] { // sorted by second
+		if h := row.at - row.at%hour; h != last && r.out.New[row.i] {
+			last = h
+			args = append(args, h, r.t.s.writer)
+		}
+	}
+	_, err := r.t.insert(ctx, dirtyShape, args)
+	return err
+}
+
+// Rollup sums up experience per character, kind and hour, for the hours to which
+// rows were added since the last time; it counts them anew, so that it can run at
+// any time, twice, or after a crash. It returns how many hours were done.
+//
+// Several may run at once: an hour's marks are locked while it is counted, and a
+// Record that adds rows to it meanwhile leaves a new mark. now is only for
+// symmetry with the other jobs: an hour that has not ended is counted too.
+func (s *Store) Rollup(ctx context.Context, _ time.Time) (int, error) {
+	var hours []int64
+	rows, err := s.r.QueryContext(ctx, "SELECT DISTINCT hour_at FROM dirty_hours ORDER BY hour_at")
+	err = collect(rows, err, func(rows *sql.Rows) error {
+		var h int64
+		err := rows.Scan(&h)
+		hours = append(hours, h)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("dirty hours: %w", err)
+	}
+	done := 0
+	for _, h := range hours {
+		did := false
+		err := s.write(ctx, func(t *tx) (err error) {
+			did, err = t.rollup(ctx, h)
+			return err
+		})
+		if err != nil {
+			return done, fmt.Errorf("roll up hour %s: %w", fromSec(h).Format(time.RFC3339), err)
+		}
+		if did {
+			done++
+		}
+	}
+	return done, nil
+}
+
+func (t *tx) rollup(ctx context.Context, h int64) (bool, error) {
+	var writers []any
+	rows, err := t.query(ctx, "SELECT writer FROM dirty_hours WHERE hour_at = ?"+t.s.d.forUpdate(), h)
+	err = collect(rows, err, func(rows *sql.Rows) error {
+		var w int64
+		err := rows.Scan(&w)
+		writers = append(writers, w)
+		return err
+	})
+	if err != nil || len(writers) == 0 {
+		return false, err
+	}
+	_, err = t.ExecContext(ctx, "DELETE FROM dirty_hours WHERE hour_at = ? AND writer IN ("+marks(len(writers))+")",
+		slices.Concat([]any{h}, writers)...)
+	if err != nil {
+		return false, err
+	}
+	_, err = t.exec(ctx, "INSERT INTO experience_hourly (character_id, hour_at, experience_id, n, amount) "+
+		"SELECT character_id, ?, experience_id, COUNT(*), SUM(amount) FROM event_experience "+
+		"WHERE at >= ? AND at < ? GROUP BY character_id, experience_id ORDER BY character_id, experience_id"+
+		t.s.d.upsert("character_id, hour_at, experience_id", "n", "amount"), h, h, h+hour)
+	return err == nil, err
+}

@@ -1,0 +1,268 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"muster/alert"
+	"muster/event"
+)
+
+var (
+	linkShape      = newShape("links", "user_id character_id linked_ns", "user_id, character_id")
+	watchShape     = newShape("watches", "user_id kind target created_ns", "target, kind, user_id")
+	recipientShape = newShape("recipients", "user_id dm_channel closed closed_ns", "user_id", "dm_channel", "closed", "closed_ns")
+)
+
+// Link notes that a user plays a character; added is false if that was known.
+// With a user's first link comes a watch on friends.
+func (s *Store) Link(ctx context.Context, l alert.Link) (added bool, err error) {
+	if l.User <= 0 || l.Character <= 0 {
+		return false, fmt.Errorf("link: %w: user %d, character %d", ErrData, l.User, l.Character)
+	}
+	err = s.write(ctx, func(t *tx) error {
+		first, err := t.count(ctx, "SELECT COUNT(*) FROM links WHERE user_id = ?", int64(l.User))
+		if err != nil {
+			return err
+		}
+		if _, err := t.addCharacters(ctx, []event.CharacterID{l.Character}); err != nil {
+			return err
+		}
+		n, err := t.insert(ctx, linkShape, []any{int64(l.User), int64(l.Character), nano(l.LinkedAt)})
+		if err != nil {
+			return err
+		}
+		added = n > 0
+		if first == 0 {
+			_, err = t.insert(ctx, watchShape, []any{int64(l.User), string(alert.WatchFriends), 0, nano(l.LinkedAt)})
+		}
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("link: %w", err)
+	}
+	return added, nil
+}
+
+// Unlink undoes Link; false: there was no such link. The watch on friends goes
+// with the last link.
+func (s *Store) Unlink(ctx context.Context, u alert.UserID, c event.CharacterID) (removed bool, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, "DELETE FROM links WHERE user_id = ? AND character_id = ?", int64(u), int64(c))
+		if err != nil {
+			return err
+		}
+		removed = n > 0
+		left, err := t.count(ctx, "SELECT COUNT(*) FROM links WHERE user_id = ?", int64(u))
+		if err != nil || left > 0 || !removed {
+			return err
+		}
+		_, err = t.exec(ctx, "DELETE FROM watches WHERE user_id = ? AND kind = 'friends'", int64(u))
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("unlink: %w", err)
+	}
+	return removed, nil
+}
+
+func (t *tx) count(ctx context.Context, text string, args ...any) (n int64, err error) {
+	rows, err := t.query(ctx, text, args...)
+	err = collect(rows, err, func(rows *sql.Rows) error { return rows.Scan(&n) })
+	return n, err
+}
+
+// Links returns the characters that a user plays, in the order they were linked.
+func (s *Store) Links(ctx context.Context, u alert.UserID) ([]event.Character, error) {
+	list, err := s.characters(ctx, "JOIN links l ON l.character_id = c.id WHERE l.user_id = ? ORDER BY l.linked_ns, c.id", int64(u))
+	if err != nil {
+		return nil, fmt.Errorf("links: %w", err)
+	}
+	return list, nil
+}
+
+// AddWatch stores a wish to be told and returns it with its id and name. added is
+// false when the user had it already.
+func (s *Store) AddWatch(ctx context.Context, w alert.Watch) (_ alert.Watch, added bool, err error) {
+	target, err := watchTarget(w)
+	if err != nil {
+		return w, false, fmt.Errorf("add watch: %w", err)
+	}
+	err = s.write(ctx, func(t *tx) error {
+		if w.Kind == alert.WatchCharacter {
+			if _, err := t.addCharacters(ctx, []event.CharacterID{w.Character}); err != nil {
+				return err
+			}
+		}
+		n, err := t.insert(ctx, watchShape, []any{int64(w.User), string(w.Kind), target, nano(w.CreatedAt)})
+		added = n > 0
+		return err
+	})
+	if err != nil {
+		return w, false, fmt.Errorf("add watch: %w", err)
+	}
+	found, err := s.watches(ctx, "w.target = ? AND w.kind = ? AND w.user_id = ?", target, string(w.Kind), int64(w.User))
+	if err != nil {
+		return w, added, fmt.Errorf("add watch: %w", err)
+	}
+	if len(found) == 0 { // removed meanwhile
+		return w, added, nil
+	}
+	return found[0], added, nil
+}
+
+func watchTarget(w alert.Watch) (int64, error) {
+	switch {
+	case w.User <= 0:
+	case w.Kind == alert.WatchFriends:
+		return 0, nil
+	case w.Kind == alert.WatchCharacter && w.Character > 0:
+		return int64(w.Character), nil
+	case w.Kind == alert.WatchOutfit && w.Outfit > 0:
+		return int64(w.Outfit), nil
+	}
+	return 0, fmt.Errorf("%w: watch %q by user %d on character %d, outfit %d", ErrData, w.Kind, w.User, w.Character, w.Outfit)
+}
+
+// RemoveWatch deletes a user's watch; false: the user has none with this id.
+func (s *Store) RemoveWatch(ctx context.Context, u alert.UserID, id int64) (removed bool, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, "DELETE FROM watches WHERE id = ? AND user_id = ?", id, int64(u))
+		removed = n > 0
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("remove watch: %w", err)
+	}
+	return removed, nil
+}
+
+// Watches returns what a user watches, oldest first.
+func (s *Store) Watches(ctx context.Context, u alert.UserID) ([]alert.Watch, error) {
+	list, err := s.watches(ctx, "w.user_id = ?", int64(u))
+	if err != nil {
+		return nil, fmt.Errorf("watches: %w", err)
+	}
+	return list, nil
+}
+
+func (s *Store) watches(ctx context.Context, where string, args ...any) ([]alert.Watch, error) {
+	var out []alert.Watch
+	rows, err := s.r.QueryContext(ctx, "SELECT w.id, w.user_id, w.kind, w.target, w.created_ns, "+
+		"COALESCE(c.name, ''), COALESCE(o.tag, ''), COALESCE(o.name, '') FROM watches w "+
+		"LEFT JOIN characters c ON w.kind = 'character' AND c.id = w.target "+
+		"LEFT JOIN outfits o ON w.kind = 'outfit' AND o.id = w.target WHERE "+where+" ORDER BY w.created_ns, w.id", args...)
+	err = collect(rows, err, func(rows *sql.Rows) error {
+		w, err := scanWatch(rows)
+		out = append(out, w)
+		return err
+	})
+	return out, err
+}
+
+func scanWatch(rows *sql.Rows) (alert.Watch, error) {
+	var w alert.Watch
+	var target, created int64
+	var character, tag, outfit string
+	if err := rows.Scan(&w.ID, (*int64)(&w.User), (*string)(&w.Kind), &target, &created, &character, &tag, &outfit); err != nil {
+		return w, err
+	}
+	w.CreatedAt = fromNano(created)
+	switch w.Kind {
+	case alert.WatchFriends:
+	case alert.WatchCharacter:
+		w.Character, w.Name = event.CharacterID(target), character
+	case alert.WatchOutfit:
+		w.Outfit, w.Name = event.OutfitID(target), outfit
+		if tag != "" {
+			w.Name = "[" + tag + "] " + outfit
+		}
+	default:
+		return w, fmt.Errorf("watch %d is of kind %.40q", w.ID, w.Kind)
+	}
+	return w, nil
+}
+
+// Recipient returns how to reach a user; one never saved is all empty but for
+// the id.
+func (s *Store) Recipient(ctx context.Context, u alert.UserID) (alert.Recipient, error) {
+	out := alert.Recipient{User: u}
+	rows, err := s.r.QueryContext(ctx, "SELECT dm_channel, closed, closed_ns FROM recipients WHERE user_id = ?", int64(u))
+	err = collect(rows, err, func(rows *sql.Rows) error {
+		var at int64
+		err := rows.Scan(&out.DMChannel, &out.Closed, &at)
+		out.ClosedAt = fromNano(at)
+		return err
+	})
+	if err != nil {
+		return out, fmt.Errorf("recipient: %w", err)
+	}
+	return out, nil
+}
+
+// SaveRecipient stores r whole.
+func (s *Store) SaveRecipient(ctx context.Context, r alert.Recipient) error {
+	if r.User <= 0 {
+		return fmt.Errorf("save recipient: %w: user %d", ErrData, r.User)
+	}
+	err := s.write(ctx, func(t *tx) error {
+		_, err := t.insert(ctx, recipientShape, []any{int64(r.User), clip(r.DMChannel, 32), clip(r.Closed, 255), nano(r.ClosedAt)})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("save recipient: %w", err)
+	}
+	return nil
+}
+
+// EndStale ends the sessions of characters of whom no sign of life came for
+// idle: somebody whose logout was lost (census 3, S10). They end at their last
+// sign of life, which may be up to a minute later than the table says and is
+// known in memory only.
+func (s *Store) EndStale(ctx context.Context, now time.Time, idle time.Duration) ([]event.PresenceChange, error) {
+	var all []event.PresenceChange
+	cutoff := now.Add(-idle).Truncate(time.Second).UTC()
+	for range maxStaleRounds {
+		var r *recording
+		err := s.write(ctx, func(t *tx) error {
+			r = &recording{t: t, now: now}
+			ids, err := t.ids(ctx, "SELECT character_id FROM presence WHERE online = 1 AND last_seen_at < ? "+
+				"ORDER BY character_id LIMIT ?"+t.s.d.forUpdate(), cutoff.Unix(), inList)
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				r.signs = append(r.signs, sign{id, event.Evidence{Sign: event.SignTimeout, At: cutoff}})
+			}
+			r.gatherTouched()
+			return r.presence(ctx)
+		})
+		if err != nil {
+			return all, fmt.Errorf("end stale sessions: %w", err)
+		}
+		r.remember(s)
+		all = append(all, r.out.Changes...)
+		if len(r.tracks) < inList {
+			break
+		}
+	}
+	return all, nil
+}
+
+// maxStaleRounds bounds one EndStale to some 50,000 characters; the rest is for
+// the next.
+const maxStaleRounds = 100
+
+func (t *tx) ids(ctx context.Context, text string, args ...any) ([]event.CharacterID, error) {
+	var out []event.CharacterID
+	rows, err := t.query(ctx, text, args...)
+	err = collect(rows, err, func(rows *sql.Rows) error {
+		var id event.CharacterID
+		err := rows.Scan((*int64)(&id))
+		out = append(out, id)
+		return err
+	})
+	return out, err
+}
