@@ -1,0 +1,64 @@
+package roster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"muster/census"
+	"muster/event"
+)
+
+// friendsPause is how long a list is left alone that cannot be read while the
+// service works: one bad list must not stand in front of the others.
+const friendsPause = 15 * time.Minute
+
+// friendsRound reads the lists that are due, at most FriendsBatch of them. When
+// the service is down it stops: the collection is among the least reliable, and
+// what is stored stays (census 5.2).
+func (r *Roster) friendsRound(ctx context.Context) {
+	now := time.Now().UTC()
+	due, err := r.cfg.Store.FriendsDue(ctx, now.Add(-r.cfg.FriendsAge), r.cfg.FriendsBatch+len(r.friendsTried))
+	if err != nil {
+		r.failed(ctx, "friends due", err)
+		return
+	}
+	for id, tried := range r.friendsTried {
+		if now.Sub(tried) > friendsPause {
+			delete(r.friendsTried, id)
+		}
+	}
+	for _, owner := range due {
+		if !r.friendsTried[owner].IsZero() {
+			continue
+		}
+		if _, err := readFriends(ctx, r.places, r.cfg.Query, r.cfg.Store, owner); err != nil {
+			r.failed(ctx, "friends", err)
+			if errors.Is(err, census.ErrUnavailable) || errors.Is(err, census.ErrServiceID) || ctx.Err() != nil {
+				return
+			}
+			r.friendsTried[owner] = now
+			continue
+		}
+		r.metrics.friends.Inc()
+	}
+}
+
+// readFriends reads and saves the friends list of owner, and returns how many
+// friends the answer had.
+func readFriends(ctx context.Context, where places, q FriendsQuery, s FriendsStore, owner event.CharacterID) (int, error) {
+	env, err := where.one(ctx, owner)
+	if err != nil {
+		return 0, err
+	}
+	readAt := time.Now().UTC()
+	friends, err := q.Friends(ctx, env, owner)
+	if err != nil {
+		return 0, fmt.Errorf("friends of %s: %w", owner, err)
+	}
+	if err := s.SaveFriends(ctx, owner, friends, readAt); err != nil {
+		return 0, fmt.Errorf("save friends of %s: %w", owner, err)
+	}
+	return len(friends), nil
+}
