@@ -1,0 +1,278 @@
+package dispatcher
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"muster/bus"
+	"muster/event"
+)
+
+// An intake is one batch decoded. Positions are indexes of its deliveries.
+type intake struct {
+	record   event.Record
+	at       [3][]int // position of each event, observation and stream state
+	again    []bool   // for each event: an earlier attempt may have stored it
+	rejected map[int]error
+}
+
+// The parts of a Record, as indexes of intake.at.
+const (
+	partEvents = iota
+	partObservations
+	partStreams
+)
+
+// handle is the bus.Handler.
+func (d *Dispatcher) handle(ctx context.Context, b bus.Batch) error {
+	in := decode(b.Deliveries)
+	got, err := d.record(ctx, b, &in)
+	if err != nil {
+		d.kept(ctx, "record", err)
+		return err
+	}
+	d.outage.answered(ctx)
+	d.count(&in, got, len(b.Deliveries))
+	if err := d.announce(ctx, &in, got); err != nil {
+		return fmt.Errorf("announce: %w", err)
+	}
+	if len(in.rejected) > 0 {
+		return &bus.Rejected{Reasons: in.rejected}
+	}
+	return nil
+}
+
+func decode(deliveries []bus.Delivery) intake {
+	in := intake{record: event.Record{Events: make([]event.Event, 0, len(deliveries))}}
+	for i := range deliveries {
+		m, err := event.DecodeMessage(deliveries[i].Body)
+		switch {
+		case err != nil:
+			in.reject(i, err)
+		case m.Event != nil:
+			in.record.Events = append(in.record.Events, *m.Event)
+			in.at[partEvents] = append(in.at[partEvents], i)
+			in.again = append(in.again, deliveries[i].Attempt > 1)
+		case m.Observation != nil:
+			in.record.Observations = append(in.record.Observations, *m.Observation)
+			in.at[partObservations] = append(in.at[partObservations], i)
+		case m.Stream != nil:
+			in.record.Streams = append(in.record.Streams, *m.Stream)
+			in.at[partStreams] = append(in.at[partStreams], i)
+		}
+	}
+	return in
+}
+
+func (in *intake) reject(i int, err error) {
+	if in.rejected == nil {
+		in.rejected = make(map[int]error)
+	}
+	in.rejected[i] = err
+}
+
+func (in *intake) empty() bool {
+	return len(in.record.Events)+len(in.record.Observations)+len(in.record.Streams) == 0
+}
+
+// record writes what was decoded, and settles with it where the bus can. Parts
+// that can never be stored are taken out of in and rejected.
+func (d *Dispatcher) record(ctx context.Context, b bus.Batch, in *intake) (event.Recorded, error) {
+	if in.empty() {
+		return event.Recorded{}, nil // the bus settles by itself
+	}
+	got, err := d.write(ctx, b, in)
+	if err == nil || !permanent(err) {
+		return got, err
+	}
+	if err := d.dropPoison(ctx, in, err); err != nil {
+		return event.Recorded{}, err
+	}
+	if in.empty() {
+		return event.Recorded{}, nil
+	}
+	return d.write(ctx, b, in)
+}
+
+func (d *Dispatcher) write(ctx context.Context, b bus.Batch, in *intake) (event.Recorded, error) {
+	ctx, cancel := context.WithTimeout(ctx, recordLimit)
+	defer cancel()
+	var settle func(context.Context, *sql.Tx) error
+	if b.SettleIn != nil {
+		settle = func(ctx context.Context, tx *sql.Tx) error { return b.SettleIn(ctx, tx, in.rejected) }
+	}
+	return d.store.Record(ctx, d.clock().UTC(), in.record, settle)
+}
+
+// permanent reports whether no retry can help.
+func permanent(err error) bool {
+	var p interface{ Permanent() bool }
+	return errors.As(err, &p) && p.Permanent()
+}
+
+// errProbe makes the store undo a record that was only tried.
+var errProbe = errors.New("only a probe")
+
+// dropPoison finds what storage refuses, by halves, and rejects only that. The
+// tries are undone, so that the rest is written once and its news is complete.
+func (d *Dispatcher) dropPoison(ctx context.Context, in *intake, cause error) error {
+	bad := 0
+	for part := range in.at {
+		found, err := d.findPoison(ctx, in, part, 0, len(in.at[part]))
+		if err != nil {
+			return err
+		}
+		bad += len(found)
+		in.remove(part, found)
+	}
+	if bad == 0 {
+		return fmt.Errorf("refused as a whole, yet every part is accepted: %w", cause)
+	}
+	d.log.WarnContext(ctx, "storage refuses some messages, put aside as dead letters", "messages", bad, "err", cause)
+	return nil
+}
+
+// findPoison returns the refused indexes of in.at[part][from:to], with reasons.
+func (d *Dispatcher) findPoison(ctx context.Context, in *intake, part, from, to int) (map[int]error, error) {
+	if from == to {
+		return nil, nil
+	}
+	err := d.probe(ctx, in.slice(part, from, to))
+	switch {
+	case err == nil:
+		return nil, nil
+	case !permanent(err):
+		return nil, err
+	case to-from == 1:
+		return map[int]error{from: err}, nil
+	}
+	middle := (from + to) / 2
+	bad, err := d.findPoison(ctx, in, part, from, middle)
+	if err != nil {
+		return nil, err
+	}
+	rest, err := d.findPoison(ctx, in, part, middle, to)
+	if err != nil {
+		return nil, err
+	}
+	for i, reason := range rest {
+		if bad == nil {
+			bad = rest
+			break
+		}
+		bad[i] = reason
+	}
+	return bad, nil
+}
+
+func (d *Dispatcher) probe(ctx context.Context, rec event.Record) error {
+	ctx, cancel := context.WithTimeout(ctx, recordLimit)
+	defer cancel()
+	_, err := d.store.Record(ctx, d.clock().UTC(), rec, func(context.Context, *sql.Tx) error { return errProbe })
+	if errors.Is(err, errProbe) {
+		return nil
+	}
+	return err
+}
+
+func (in *intake) slice(part, from, to int) event.Record {
+	switch part {
+	case partEvents:
+		return event.Record{Events: in.record.Events[from:to]}
+	case partObservations:
+		return event.Record{Observations: in.record.Observations[from:to]}
+	default:
+		return event.Record{Streams: in.record.Streams[from:to]}
+	}
+}
+
+// remove rejects the named indexes of one part.
+func (in *intake) remove(part int, bad map[int]error) {
+	if len(bad) == 0 {
+		return
+	}
+	for i, reason := range bad {
+		in.reject(in.at[part][i], reason)
+	}
+	switch part {
+	case partEvents:
+		in.record.Events = without(in.record.Events, bad)
+		in.again = without(in.again, bad)
+	case partObservations:
+		in.record.Observations = without(in.record.Observations, bad)
+	default:
+		in.record.Streams = without(in.record.Streams, bad)
+	}
+	in.at[part] = without(in.at[part], bad)
+}
+
+func without[T any](all []T, bad map[int]error) []T {
+	kept := make([]T, 0, len(all))
+	for i, v := range all {
+		if _, ok := bad[i]; !ok {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+func (d *Dispatcher) count(in *intake, got event.Recorded, messages int) {
+	d.metrics.batch.Observe(float64(messages))
+	d.metrics.rejected.Add(float64(len(in.rejected)))
+	fresh := 0
+	now := d.clock()
+	for i, isNew := range got.New {
+		if isNew {
+			fresh++
+			d.metrics.stored.Observe(now.Sub(in.record.Events[i].ReceivedAt).Seconds())
+		}
+	}
+	d.metrics.isNew.Add(float64(fresh))
+	d.metrics.duplicate.Add(float64(len(got.New) - fresh))
+}
+
+// announce tells everyone who must know, after the commit. Its error brings the
+// batch again, with Attempt above 1, and everything is announced again.
+func (d *Dispatcher) announce(ctx context.Context, in *intake, got event.Recorded) error {
+	news := d.items(ctx, in, got)
+	now := d.clock()
+	news = append(news, d.departures(ctx, got.Changes, now)...)
+	for _, s := range got.Streams {
+		body, err := json.Marshal(event.FeedMessage{Stream: &s})
+		if err != nil {
+			return err
+		}
+		news = append(news, bus.Message{ID: "stream-" + fmt.Sprint(int(s.World)), Body: body})
+	}
+	if err := d.publish(ctx, news); err != nil {
+		return err
+	}
+	if got.Alerts > 0 {
+		if err := d.bus.Publish(ctx, event.TopicAlerts, bus.Message{ID: "nudge"}); err != nil {
+			return err
+		}
+	}
+	if len(got.Unresolved) > 0 {
+		return d.ask(ctx, got.Unresolved)
+	}
+	return nil
+}
+
+// ask tells the roster whose names are missing.
+func (d *Dispatcher) ask(ctx context.Context, ids []event.CharacterID) error {
+	body, err := json.Marshal(ids)
+	if err != nil {
+		return err
+	}
+	return d.bus.Publish(ctx, event.TopicLookups, bus.Message{ID: "unresolved", Body: body})
+}
+
+func (d *Dispatcher) publish(ctx context.Context, news []bus.Message) error {
+	if len(news) == 0 {
+		return nil
+	}
+	return d.bus.Publish(ctx, event.TopicFeed, news...)
+}

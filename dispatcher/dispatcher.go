@@ -1,0 +1,186 @@
+// Package dispatcher takes events off the queue in batches, has the store write
+// each batch in one transaction together with what follows from it, and then
+// tells the feed, the bots and the roster.
+//
+// Several dispatchers may run at a time. Everything they do is idempotent: rows
+// have natural keys, feed ids are derived from the events, and a batch that comes
+// again after a failure is announced again under the same ids.
+package dispatcher
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"muster/bus"
+	"muster/event"
+)
+
+// A Store is what the dispatcher needs from storage. An error of Record that says
+// Permanent() true, anywhere in its chain, means that something in the record can
+// never be stored; every other error is temporary.
+type Store interface {
+	// Record writes rec in one transaction and runs settle, if not nil, last
+	// before the commit; an error of settle undoes everything.
+	Record(ctx context.Context, now time.Time, rec event.Record, settle func(context.Context, *sql.Tx) error) (event.Recorded, error)
+	// EndStale ends the sessions of characters without a sign of life for idle.
+	EndStale(ctx context.Context, now time.Time, idle time.Duration) ([]event.PresenceChange, error)
+	// Rollup sums up again the hours that changed.
+	Rollup(ctx context.Context, now time.Time) (hours int, err error)
+	// Characters returns those of ids that are known.
+	Characters(ctx context.Context, ids []event.CharacterID) (map[event.CharacterID]event.Character, error)
+	// Lookups returns the names of one category.
+	Lookups(ctx context.Context, category string) ([]event.Lookup, error)
+}
+
+// A Config says how a Dispatcher works. Bus and Store are required.
+type Config struct {
+	Bus        bus.Bus
+	Store      Store
+	Log        *slog.Logger          // nil discards
+	Registerer prometheus.Registerer // nil registers nothing
+	// Idle is how long a character may give no sign of life before its session
+	// ends (census 3, S10). 0 means 30 minutes.
+	Idle time.Duration
+	// Workers is how many batches may be worked on at a time: while one commits,
+	// the next is decoded. 0 means 2.
+	Workers int
+	Clock   func() time.Time // nil means time.Now
+}
+
+// How often things are looked after.
+const (
+	tidyEvery   = time.Minute
+	gaugeEvery  = 5 * time.Second
+	lookupEvery = 5 * time.Second // at most, and only while a name is missing
+	lookupLimit = 10 * time.Minute
+	forgetEvery = 30 * time.Minute // names whose change we may have missed
+	recordLimit = time.Minute      // one attempt at writing a batch
+)
+
+// A Dispatcher is the role. Make it with New.
+type Dispatcher struct {
+	bus     bus.Bus
+	store   Store
+	log     *slog.Logger
+	idle    time.Duration
+	workers int
+	clock   func() time.Time
+	names   *names
+	metrics *metrics
+	outage  outage
+}
+
+// New returns a Dispatcher; Run starts it.
+func New(cfg Config) *Dispatcher {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Idle <= 0 {
+		cfg.Idle = 30 * time.Minute
+	}
+	if cfg.Workers <= 0 {
+		cfg.Workers = 2
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	log := cfg.Log.With("role", "dispatcher")
+	return &Dispatcher{
+		bus: cfg.Bus, store: cfg.Store, log: log, idle: cfg.Idle, workers: cfg.Workers, clock: cfg.Clock,
+		names: newNames(cfg.Store, log), metrics: newMetrics(cfg.Registerer), outage: outage{log: log, clock: cfg.Clock},
+	}
+}
+
+// Run works until ctx ends and the batches in hand are done; then it returns nil.
+// An error means that the bus is gone.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	listening := make(chan struct{})
+	g.Go(func() error {
+		return d.bus.Listen(ctx, event.TopicNames, func() { close(listening) }, d.learn)
+	})
+	select { // names published from now on are not missed
+	case <-listening:
+	case <-ctx.Done():
+	}
+	d.names.loadLookups(ctx)
+	for range d.workers {
+		g.Go(func() error { return d.bus.Consume(ctx, event.QueueDispatcher, d.handle) })
+	}
+	g.Go(func() error { d.every(ctx, tidyEvery, d.tidy); return nil })
+	g.Go(func() error { d.every(ctx, gaugeEvery, d.gauge); return nil })
+	g.Go(func() error { d.every(ctx, lookupEvery, d.names.refresh); return nil })
+	g.Go(func() error { d.every(ctx, forgetEvery, func(context.Context) { d.names.forget() }); return nil })
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("dispatcher: %w", err)
+	}
+	return nil
+}
+
+// every calls f at intervals until ctx ends.
+func (d *Dispatcher) every(ctx context.Context, interval time.Duration, f func(context.Context)) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			f(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// learn takes the names that the roster found.
+func (d *Dispatcher) learn(m bus.Message, lost int) {
+	if lost > 0 {
+		d.names.forget() // they are read again from the store when needed
+	}
+	var characters []event.Character
+	if err := json.Unmarshal(m.Body, &characters); err != nil {
+		d.log.Warn("a message of names cannot be read", "err", err)
+		return
+	}
+	d.names.learn(characters)
+}
+
+// tidy ends what has timed out and sums up what changed.
+func (d *Dispatcher) tidy(ctx context.Context) {
+	now := d.clock()
+	// While a backlog waits, signs of life do too: nobody is stale yet.
+	if waiting, err := d.bus.Depth(ctx, event.QueueDispatcher); err == nil && waiting <= bus.MaxBatch {
+		changes, err := d.store.EndStale(ctx, now, d.idle)
+		if !d.kept(ctx, "end stale sessions", err) {
+			return
+		}
+		if err := d.publish(ctx, d.departures(ctx, changes, now)); err != nil {
+			d.log.WarnContext(ctx, "timeouts could not be put on the feed", "changes", len(changes), "err", err)
+		}
+	}
+	_, err := d.store.Rollup(ctx, now)
+	d.kept(ctx, "roll up", err)
+}
+
+// kept notes whether storage answered; it is quiet while ctx ends.
+func (d *Dispatcher) kept(ctx context.Context, what string, err error) bool {
+	switch {
+	case err == nil:
+		return true
+	case ctx.Err() == nil:
+		d.outage.failed(ctx, fmt.Errorf("%s: %w", what, err))
+	}
+	return false
+}
+
+func (d *Dispatcher) gauge(ctx context.Context) {
+	if n, err := d.bus.Depth(ctx, event.QueueDispatcher); err == nil {
+		d.metrics.depth.WithLabelValues(event.QueueDispatcher).Set(float64(n))
+	}
+}

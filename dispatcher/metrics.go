@@ -1,0 +1,43 @@
+package dispatcher
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are the numbers of one dispatcher.
+type metrics struct {
+	isNew, duplicate, rejected prometheus.Counter
+	batch                      prometheus.Histogram
+	stored, fed                prometheus.Observer
+	depth                      *prometheus.GaugeVec
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	events := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "muster_dispatcher_events_total",
+		Help: "Messages taken off the queue: new, there already, or put aside as dead letters.",
+	}, []string{"outcome"})
+	latency := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "muster_event_latency_seconds",
+		Help:    "From the arrival of the frame to the end of the stage.",
+		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 18),
+	}, []string{"stage"})
+	m := &metrics{
+		isNew:     events.WithLabelValues("new"),
+		duplicate: events.WithLabelValues("duplicate"),
+		rejected:  events.WithLabelValues("rejected"),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "muster_dispatcher_batch_size",
+			Help:    "Messages in one batch.",
+			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000},
+		}),
+		stored: latency.WithLabelValues("stored"),
+		fed:    latency.WithLabelValues("feed"),
+		depth: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "muster_queue_messages",
+			Help: "Messages of the queue that are not settled.",
+		}, []string{"queue"}),
+	}
+	if r != nil {
+		r.MustRegister(events, latency, m.batch, m.depth)
+	}
+	return m
+}
