@@ -37,7 +37,7 @@ func TestTheBotComesBackFromEveryIllness(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, nil)
+			b := newBench(t, func(c *discord.Config) { c.InteractionDeadline = 300 * time.Millisecond })
 			tt.fault.Count = 2
 			b.fault(tt.fault)
 			b.start(func(c *Config) { c.OpenTimeout = 300 * time.Millisecond })
