@@ -173,8 +173,8 @@ func (n *Notifier) hearNames(m bus.Message, _ int) {
 	n.hub.learnNames(list, time.Now())
 }
 
-// beat sends heartbeats, and looks in the store for stream states: the feed
-// brings only changes.
+// beat sends heartbeats, and looks in the store for stream states, of which the
+// feed brings only changes, and for how many are online.
 func (n *Notifier) beat(ctx context.Context) {
 	tick := time.NewTicker(n.cfg.Limits.Heartbeat)
 	defer tick.Stop()
@@ -196,11 +196,12 @@ func (n *Notifier) refresh(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	states, err := n.cfg.Store.StreamStates(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			n.log.WarnContext(ctx, "read stream states", "err", err)
-		}
-		return
+	if err == nil {
+		n.hub.setStreams(states, time.Now())
 	}
-	n.hub.setStreams(states, time.Now())
+	counts, countErr := n.cfg.Store.OnlineCount(ctx)
+	n.hub.setOnline(counts)
+	if err = errors.Join(err, countErr); err != nil && !errors.Is(err, context.Canceled) {
+		n.log.WarnContext(ctx, "the store does not say how the streams are", "err", err)
+	}
 }

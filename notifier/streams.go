@@ -15,6 +15,7 @@ type streams struct {
 	newest map[event.World]time.Time      // arrival at the listener of the newest event
 	counts map[event.World]map[string]int // by kind, since the last heartbeat
 	told   map[event.World]event.StreamState
+	online map[event.World]int // as the store last said
 }
 
 func newStreams() streams {
@@ -99,6 +100,13 @@ func (s *streams) rates(elapsed time.Duration) map[event.World]map[string]int {
 	return maps.Clone(rates)
 }
 
+// setOnline takes what the store counts; nil: it did not answer.
+func (h *hub) setOnline(counts map[event.World]int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.streams.online = maps.Clone(counts)
+}
+
 // setStreams takes new states and tells clients of the worlds what changed.
 func (h *hub) setStreams(states []event.StreamState, now time.Time) {
 	h.mu.Lock()
@@ -128,6 +136,8 @@ type heartbeat struct {
 	Time    int64        `json:"time"` // the server's clock, Unix milliseconds
 	LastID  string       `json:"last_id"`
 	Streams []streamView `json:"streams"`
+	// Online is how many are online by world; absent when the store did not say.
+	Online map[event.World]int `json:"online,omitempty"`
 }
 
 // beat sends a heartbeat. It carries the newest id, so that a client for whom
@@ -141,7 +151,8 @@ func (h *hub) beat(now time.Time, elapsed time.Duration) {
 	for i := range views {
 		views[i].PerMinute = rates[views[i].World]
 	}
-	f := newControl(h.ring.lastID(), "heartbeat", heartbeat{Time: now.UnixMilli(), LastID: h.ring.lastID(), Streams: views})
+	f := newControl(h.ring.lastID(), "heartbeat", heartbeat{Time: now.UnixMilli(), LastID: h.ring.lastID(),
+		Streams: views, Online: h.streams.online})
 	for c := range h.clients {
 		if !c.replaying && c.idle() {
 			h.push(c, f)
