@@ -156,7 +156,7 @@ var wrongSettings = []struct {
 	{name: "idle too short", env: "MUSTER_PRESENCE_IDLE", value: "1m", begins: "MUSTER_PRESENCE_IDLE: ", says: "16m to 24h"},
 
 	{name: "flag", flag: "http.addr", value: "x", begins: `--http-addr: "x": `, says: "HOST:PORT"},
-	{name: "flag of nothing", flag: "http.adress", value: "x", begins: "--http-adress: ", says: "no such setting"},
+	{name: "flag of nothing", flag: "http.port", value: "x", begins: "--http-port: ", says: "no such setting"},
 }
 
 func TestEachWrongSettingIsOneLineThatNamesIt(t *testing.T) {
