@@ -19,7 +19,8 @@ type worldHealth struct {
 	lastExperience time.Time
 	offlineAt      time.Time // when its endpoint turned "false"; zero if it has not
 	reconciled     time.Time
-	failures       int // reconnects for this world's sake since it last sent
+	wasSilent      bool // silent at the last judgement; the next event begins anew
+	failures       int  // reconnects for this world's sake since it last sent
 	crowd          crowd
 	ages           ages
 
@@ -35,8 +36,8 @@ func (w *worldHealth) connected(now time.Time) { w.connectedAt, w.firstEvent = n
 
 func (w *worldHealth) event(e *event.Event, deaths, experience bool) {
 	now := e.ReceivedAt
-	if w.firstEvent.IsZero() || w.health == event.StreamSilent {
-		w.firstEvent = now
+	if w.firstEvent.IsZero() || w.wasSilent {
+		w.firstEvent, w.wasSilent = now, false
 	}
 	w.lastEvent, w.shown = now, true
 	switch e.Kind {
@@ -74,7 +75,7 @@ func (w *worldHealth) become(health event.StreamHealth, now time.Time) {
 	}
 	wasOff := !w.health.Flowing()
 	isOff := !health.Flowing()
-	w.health = health
+	w.health, w.wasSilent = health, health == event.StreamSilent
 	switch {
 	case isOff && wasOff: // one hole, whatever it is called
 	case isOff && !w.lastEvent.IsZero():
