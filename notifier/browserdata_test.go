@@ -112,7 +112,7 @@ func battle(t *testing.T, s *server) {
 		battles++
 		it := item(battles, "kill", []event.World{1, 10, 40}[i%3], player(i*7), player(i*3+1))
 		it.At, it.ReceivedAt = time.Now().Unix(), time.Now().UnixNano()
-		detail := map[string]any{"weapon": map[string]any{"id": "80", "name": weapons[i%len(weapons)]}, "headshot": i%3 == 0}
+		detail := map[string]any{"weapon": map[string]any{"id": "80", "name": weapons[i%len(weapons)]}, "headshot": i%3 == 0, "suicide": i%23 == 5}
 		switch {
 		case i%9 == 4:
 			it.Kind, it.Other = []string{"login", "logout"}[i%2], nil

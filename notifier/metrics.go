@@ -32,8 +32,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "muster_http_requests_total", Help: "Answers of the public HTTP server."}, []string{"route", "code"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "muster_event_latency_seconds", Help: "Time since the listener received an event, by the stage it has reached.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)}, []string{"stage"}),
+			Name: "muster_event_latency_seconds", Help: "From the arrival of the frame to the end of the stage.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 18)}, []string{"stage"}),
 	}
 	if reg == nil {
 		return m, nil

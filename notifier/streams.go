@@ -14,6 +14,7 @@ type streams struct {
 	state  map[event.World]event.StreamState
 	newest map[event.World]time.Time      // arrival at the listener of the newest event
 	counts map[event.World]map[string]int // by kind, since the last heartbeat
+	rate   map[event.World]map[string]int // per minute, by kind, up to the last heartbeat
 	told   map[event.World]event.StreamState
 	online map[event.World]int // as the store last said
 }
@@ -35,7 +36,7 @@ type streamView struct {
 	Since       time.Time          `json:"since"`
 	LastEventAt time.Time          `json:"last_event_at,omitzero"` // arrival of the newest event
 	Reason      string             `json:"reason,omitempty"`
-	PerMinute   map[string]int     `json:"per_minute,omitempty"` // events by kind, from the last heartbeat's time
+	PerMinute   map[string]int     `json:"per_minute,omitempty"` // events by kind, before the last heartbeat
 }
 
 func (s *streams) saw(it *event.FeedItem) {
@@ -65,7 +66,7 @@ func (s *streams) view(now time.Time) []streamView {
 			last = s.newest[w]
 		}
 		all = append(all, streamView{World: w, Name: w.String(), Health: st.Health,
-			Since: st.Since, LastEventAt: last, Reason: st.Reason})
+			Since: st.Since, LastEventAt: last, Reason: st.Reason, PerMinute: s.rate[w]})
 	}
 	slices.SortFunc(all, func(a, b streamView) int { return cmp.Compare(a.World, b.World) })
 	return all
@@ -85,19 +86,17 @@ func (s *streams) changed(now time.Time) []streamView {
 	return news
 }
 
-// rates returns events per minute by world and kind over elapsed, and begins anew.
-func (s *streams) rates(elapsed time.Duration) map[event.World]map[string]int {
-	rates := s.counts
-	s.counts = map[event.World]map[string]int{}
+// measure turns what was counted during elapsed into rates, and begins anew.
+func (s *streams) measure(elapsed time.Duration) {
 	if elapsed <= 0 {
-		return nil
+		return
 	}
-	for _, kinds := range rates {
+	s.rate, s.counts = s.counts, map[event.World]map[string]int{}
+	for _, kinds := range s.rate {
 		for kind, n := range kinds {
 			kinds[kind] = int(float64(n)*float64(time.Minute)/float64(elapsed) + 0.5)
 		}
 	}
-	return maps.Clone(rates)
 }
 
 // setOnline takes what the store counts; nil: it did not answer.
@@ -146,13 +145,10 @@ func (h *hub) beat(now time.Time, elapsed time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ring.trim(now)
+	h.streams.measure(elapsed)
 	h.tellStreams(now)
-	views, rates := h.streams.view(now), h.streams.rates(elapsed)
-	for i := range views {
-		views[i].PerMinute = rates[views[i].World]
-	}
 	f := newControl(h.ring.lastID(), "heartbeat", heartbeat{Time: now.UnixMilli(), LastID: h.ring.lastID(),
-		Streams: views, Online: h.streams.online})
+		Streams: h.streams.view(now), Online: h.streams.online})
 	for c := range h.clients {
 		if !c.replaying && c.idle() {
 			h.push(c, f)

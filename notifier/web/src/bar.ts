@@ -31,7 +31,6 @@ function WorldCard({ w }: { w: World }): VNode {
   const health = s?.health ?? "none";
   const on = filters.value.worlds.includes(w.world);
   const newest = newestOf(w);
-  const perMinute = s?.per_minute;
   return html`<li class="world" data-health=${health}>
     <button type="button" aria-pressed=${on} onClick=${() => set({ worlds: toggle(filters.value.worlds, w.world) })}
       title=${`${w.name}: ${meaning[health]}${s?.reason ? ` (${s.reason})` : ""}`}>
@@ -39,7 +38,7 @@ function WorldCard({ w }: { w: World }): VNode {
       <span class="world-online">${w.online.toLocaleString()}<span class="unit"> online</span></span>
       <span class="state" data-health=${health}>${s ? health : "not followed"}${s && health !== "live" && html` <span class="since">since ${clock(Date.parse(s.since))}</span>`}</span>
       <span class="fresh">${newest > 0 ? `newest ${age(now.value - newest)} ago` : "\u00a0"}</span>
-      <span class="rates">${perMinute ? `${count(perMinute.kill ?? 0)} kills · ${count(perMinute.experience ?? 0)} xp /min` : "\u00a0"}</span>
+      <span class="rates">${s && health !== "down" ? `${count(s.per_minute?.kill ?? 0)} kills · ${count(s.per_minute?.experience ?? 0)} xp /min` : "\u00a0"}</span>
     </button>
   </li>`;
 }
@@ -85,13 +84,13 @@ export function Bar(): VNode {
       <input name="who" type="search" placeholder="tag or name" aria-label="Outfit tag or player name" maxlength="32" autocomplete="off" spellcheck=${false} aria-describedby="trouble" />
       <button type="submit">Add</button>
     </form>
+    <button type="button" class="pause" aria-pressed=${paused.value} onClick=${() => setPaused(!paused.value)}>
+      ${paused.value ? `Resume${waiting.value ? ` · ${count(waiting.value)} new` : ""}` : "Pause"}
+    </button>
     <div class="kinds" role="group" aria-label="Kinds of events">
       ${groups.map((g) => html`<button type="button" class="kind" key=${g.key} aria-pressed=${f.groups.includes(g.key)}
         onClick=${() => set({ groups: toggle(f.groups, g.key) })}>${g.label}</button>`)}
     </div>
-    <button type="button" class="pause" aria-pressed=${paused.value} onClick=${() => setPaused(!paused.value)}>
-      ${paused.value ? `Resume${waiting.value ? ` · ${count(waiting.value)} new` : ""}` : "Pause"}
-    </button>
     <div class="chips">${chips("outfits")}${chips("players")}</div>
     <p id="trouble" class="trouble" role="status">${trouble.value}</p>
   </section>`;

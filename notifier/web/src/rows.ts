@@ -3,7 +3,7 @@
 import { Component, html } from "htm/preact";
 import type { ComponentChildren, VNode } from "preact";
 import type { Line } from "./state";
-import type { Item, Who } from "./types";
+import type { Item, Outfit, Who } from "./types";
 import { clock, faction, flag, shown, text, zone } from "./words";
 
 /** Person is a character with faction, tag and link. */
@@ -52,20 +52,23 @@ function where(i: Item, world: string): VNode {
 }
 
 function come(i: Item, what: string, world: string): VNode {
-  return html`<span class=${`mark ${what}`} aria-hidden="true"></span>
-    <${Person} who=${i.character} /><span class="did">${what}</span><span class="where">${world}</span>`;
+  const why = { timeout: "no sign of life for long", observed: "the game's query service says so" }[text(i.detail, "reason")];
+  return html`<span class=${`did ${what}`} title=${why}>${what === "online" ? "on" : "off"}<span class="hidden">line</span></span>
+    <${Person} who=${i.character} /><span class="where">${world}</span>`;
 }
 
 function weapon(i: Item, extra?: ComponentChildren): VNode {
   const d = i.detail;
-  const name = text(d, "weapon") || text(d, "attacker_vehicle") || (i.character ? "unknown weapon" : "");
+  const name = text(d, "weapon") || text(d, i.kind === "kill" ? "vehicle" : "attacker_vehicle") || "unknown weapon";
   return html`<span class="weapon"><span class="weapon-name">${name}</span>${extra}</span>`;
 }
 
+const crosshair = html`<svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="4.5" /><path d="M8 1v4M8 11v4M1 8h4M11 8h4" /></svg>`;
+
 function kill(i: Item, world: string): VNode {
-  const head = flag(i.detail, "headshot") && html`<abbr class="headshot" title="Headshot">⌖<span class="hidden"> headshot</span></abbr>`;
+  const head = flag(i.detail, "headshot") && html`<span class="headshot" title="Headshot">${crosshair}<span class="hidden"> headshot</span></span>`;
   const team = flag(i.detail, "team_kill") && html`<em class="flag">team kill</em>`;
-  if (!i.character || i.character.id === i.other?.id) {
+  if (!i.character || flag(i.detail, "suicide")) {
     return html`<${Person} who=${i.other} /><span class="weapon"><span class="weapon-name">${text(i.detail, "weapon")}</span><em class="flag">${i.character ? "suicide" : "died"}</em></span><span class="who"></span>${where(i, world)}`;
   }
   return html`<${Person} who=${i.character} />${weapon(i, html`${head}${team}`)}<${Person} who=${i.other} />${where(i, world)}`;
@@ -73,6 +76,10 @@ function kill(i: Item, world: string): VNode {
 
 function vehicle(i: Item, world: string): VNode {
   const what = text(i.detail, "vehicle") || "vehicle";
+  if (flag(i.detail, "deconstructed")) {
+    return html`<${Person} who=${i.character} /><span class="weapon"><em class="flag">deconstructed</em></span>
+      <span class="who"><span class="thing">${what}</span></span>${where(i, world)}`;
+  }
   return html`<${Person} who=${i.character} />${weapon(i)}
     <span class="who"><span class="thing">${what}</span>${i.other && html` of <${Person} who=${i.other} />`}</span>${where(i, world)}`;
 }
@@ -83,27 +90,28 @@ function story(i: Item): ComponentChildren {
   const person = i.character && html`<${Person} who=${i.character} />`;
   const base = text(d, "facility") || "a base";
   const side = (key: string) => {
-    const v = d?.[key];
-    const n = typeof v === "number" ? v : Number((v as { id?: unknown } | null)?.id ?? 0);
+    const n = Number(d?.[key] ?? 0);
     return n > 0 && n < 5 && html`<b class="badge" data-faction=${n}>${faction(n)}</b>`;
   };
+  const by = d?.outfit as Outfit | null | undefined;
+  const outfit = by?.tag && html` for <a class="tag" href=${`/outfits/${by.id}`}>[${by.tag}]</a>`;
   switch (i.kind) {
     case "capture":
-      return person ? html`${person} helped to capture <b>${base}</b>` : html`${side("new_faction") || side("new") || side("faction")} captured <b>${base}</b>`;
+      return person ? html`${person} helped to capture <b>${base}</b>` : html`${side("new_faction") || "Nobody"} captured <b>${base}</b>${outfit}`;
     case "defend":
-      return person ? html`${person} helped to defend <b>${base}</b>` : html`${side("new_faction") || side("new") || side("faction")} held <b>${base}</b>`;
+      return person ? html`${person} helped to defend <b>${base}</b>` : html`${side("new_faction") || "Nobody"} held <b>${base}</b>${outfit}`;
     case "alert":
-      return html`Alert <b>${text(d, "name", "alert", "metagame_event") || ""}</b> ${text(d, "state")}`;
+      return html`Alert <b>${text(d, "alert")}</b> ${text(d, "state")}`;
     case "lock":
-      return html`<b>${zone(i.zone) || "A continent"}</b> was won by ${side("by") || side("faction") || "nobody"}`;
+      return html`<b>${zone(i.zone) || "A continent"}</b> was ${d?.locked === false ? "opened" : "won"}${side("by") && html` by ${side("by")}`}`;
     case "rank":
-      return html`${person} reached battle rank <b>${text(d, "rank", "battle_rank")}</b>`;
+      return html`${person} reached battle rank <b>${text(d, "rank")}</b>`;
     case "achievement":
-      return html`${person} earned <b>${text(d, "achievement", "name") || "an achievement"}</b>`;
+      return html`${person} earned <b>${text(d, "achievement") || "an achievement"}</b>`;
     case "item":
-      return html`${person} got <b>${text(d, "item", "name") || "an item"}</b>`;
+      return html`${person} got <b>${text(d, "item") || "an item"}</b>`;
     case "skill":
-      return html`${person} learned <b>${text(d, "skill", "name") || "a skill"}</b>`;
+      return html`${person} learned <b>${text(d, "skill") || "a skill"}</b>`;
   }
   return html`${person} ${i.kind}`;
 }

@@ -50,16 +50,10 @@ export function setSnapshot(s: Snapshot): void {
   next.online = new Map();
   for (const p of s.online) if (p.character) next.online.set(p.character.id, p);
   batch(() => {
-    worlds.value = s.worlds.map((w) => ({ ...w, stream: keepRates(w.stream) }));
+    worlds.value = s.worlds;
     onlineMore.value = s.more;
   });
   schedule();
-}
-
-/** keepRates keeps what only heartbeats say. */
-function keepRates(s: Stream | null): Stream | null {
-  const had = worlds.value.find((w) => w.world === s?.world)?.stream?.per_minute;
-  return s && had && !s.per_minute ? { ...s, per_minute: had } : s;
 }
 
 export function setStream(s: Stream): void {
@@ -68,13 +62,13 @@ export function setStream(s: Stream): void {
     worlds.value = [...list, { world: s.world, name: s.name, online: 0, stream: s }];
     return;
   }
-  worlds.value = list.map((w) => (w.world === s.world ? { ...w, stream: keepRates(s) } : w));
+  worlds.value = list.map((w) => (w.world === s.world ? { ...w, stream: s } : w));
 }
 
 export function setHeartbeat(h: Heartbeat): void {
   setClock(h.time);
   batch(() => {
-    for (const s of h.streams) setStream({ ...s, per_minute: s.per_minute ?? {} });
+    for (const s of h.streams) setStream(s);
     if (h.online) worlds.value = worlds.value.map((w) => ({ ...w, online: h.online?.[w.world] ?? 0 }));
   });
 }
@@ -89,11 +83,18 @@ export function add(item: Item): void {
   if (item.kind === "login" || item.kind === "logout") {
     put(next.presence, item);
     come(item);
-  } else {
+  } else if (!crowd(item)) {
     put(next.fights, item);
   }
   if (paused.value) waiting.value++;
   schedule();
+}
+
+/** crowd says that an item is one of the many who helped to take or hold a base,
+ * which are of interest only when somebody is asked for. */
+function crowd(item: Item): boolean {
+  const f = filters.value;
+  return item.character !== null && (item.kind === "capture" || item.kind === "defend") && f.outfits.length + f.players.length === 0;
 }
 
 /** gap notes in both lists that events may be missing here. */

@@ -50,19 +50,14 @@ export function count(n: number): string {
 
 type Detail = Record<string, unknown> | null;
 
-/** text reads a detail that is text, a number, or an object with a name. */
-export function text(d: Detail, ...keys: string[]): string {
-  for (const key of keys) {
-    const v = d?.[key];
-    if (typeof v === "string" && v !== "") return v;
-    if (typeof v === "number" && v !== 0) return String(v);
-    if (v && typeof v === "object") {
-      const { name, id } = v as { name?: unknown; id?: unknown };
-      if (typeof name === "string" && name !== "") return name;
-      if ((typeof id === "string" || typeof id === "number") && Number(id) !== 0) return `#${id}`;
-    }
-  }
-  return "";
+/** text reads a detail that is text, a number, or a thing with a name; one whose
+ * name is not known shows its id. */
+export function text(d: Detail, key: string): string {
+  const v = d?.[key];
+  if (typeof v === "string" || typeof v === "number") return String(v);
+  const { name, id } = (v ?? {}) as { name?: unknown; id?: unknown };
+  if (typeof name === "string" && name !== "") return name;
+  return typeof id === "string" && id !== "0" ? `#${id}` : "";
 }
 
 /** flag reads a detail that is true or false. */
