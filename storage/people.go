@@ -34,7 +34,7 @@ var (
 // SaveCharacters stores what the query service said of characters, and their
 // outfits and memberships.
 //
-// An answer without a world or rank keeps the ones known before. One without an
+// An answer without a world, rank or faction keeps the ones known before. One without an
 // outfit ends the membership, unless it has no world either: such an answer is
 // partial (census 6). A Missing one, or one without a name, keeps what is known
 // and is asked for again after a delay that grows from 10 minutes to a week.
@@ -70,8 +70,8 @@ func (t *tx) saveCharacters(ctx context.Context, list []event.Character) error {
 	}
 	var rows, outfits, members []any
 	var left []event.CharacterID
-	for _, c := range list {
-		c, tries, retry := merged(c, old[c.ID])
+	for _, answer := range list {
+		c, tries, retry := merged(answer, old[answer.ID])
 		rows = append(rows, int64(c.ID), c.Name, strings.ToLower(c.Name), int64(c.Faction), int64(c.World),
 			int64(c.Rank), nano(c.ResolvedAt), bit(c.Missing), tries, retry)
 		switch {
@@ -79,7 +79,7 @@ func (t *tx) saveCharacters(ctx context.Context, list []event.Character) error {
 		case !c.Outfit.IsZero():
 			outfits = append(outfits, outfitRow(c.Outfit)...)
 			members = append(members, int64(c.ID), int64(c.Outfit.ID), "", 0, 0)
-		case c.World != 0:
+		case answer.World != 0:
 			left = append(left, c.ID)
 		}
 	}
@@ -126,11 +126,14 @@ func merged(c event.Character, old stored) (event.Character, int64, any) {
 	if c.Rank == 0 {
 		c.Rank = old.character.Rank
 	}
+	if c.Faction == event.NoFaction {
+		c.Faction = old.character.Faction
+	}
 	c.Name = clip(c.Name, maxName)
 	if c.Name != "" && !c.Missing {
 		return c, 0, nil
 	}
-	c.Name, c.Faction = old.character.Name, max(c.Faction, old.character.Faction)
+	c.Name = old.character.Name
 	delay := min(10*time.Minute<<min(old.tries, 12), 7*24*time.Hour)
 	return c, old.tries + 1, nano(c.ResolvedAt.Add(delay))
 }

@@ -14,6 +14,9 @@ import (
 // A sign is one piece of evidence on its way to the presence table.
 type sign struct {
 	id event.CharacterID
+	// known says that an earlier Record stored its event: only the table does not
+	// know of it yet, and it comes before what this Record brings.
+	known bool
 	event.Evidence
 }
 
@@ -45,7 +48,7 @@ func (r *recording) gather(rec event.Record) {
 			kind = event.SignObservedOn
 		}
 		at := o.ObservedAt.Truncate(time.Second).UTC()
-		r.signs = append(r.signs, sign{o.Character, event.Evidence{Sign: kind, At: at, World: o.World}})
+		r.signs = append(r.signs, sign{o.Character, false, event.Evidence{Sign: kind, At: at, World: o.World}})
 		r.ids = append(r.ids, o.Character) // its row is looked up again: observations are few
 	}
 	r.gatherTouched()
@@ -60,7 +63,7 @@ func (r *recording) gatherEvent(e *event.Event) {
 	case event.Login:
 		kind = event.SignLogin
 	case event.Logout:
-		r.signs = append(r.signs, sign{a, event.Evidence{Sign: event.SignLogout, At: e.EvidenceAt(), World: e.World}})
+		r.signs = append(r.signs, sign{a, false, event.Evidence{Sign: event.SignLogout, At: e.EvidenceAt(), World: e.World}})
 		return
 	}
 	a, b = e.Present()
@@ -86,7 +89,7 @@ func (r *recording) present(e *event.Event, kind event.Sign, id event.CharacterI
 			return
 		}
 	}
-	r.signs = append(r.signs, sign{id, event.Evidence{Sign: kind, At: at, World: e.World, Zone: e.Zone}})
+	r.signs = append(r.signs, sign{id, false, event.Evidence{Sign: kind, At: at, World: e.World, Zone: e.Zone}})
 }
 
 // gatherTouched adds the newest sign of life that only the cache knows for the
@@ -99,8 +102,8 @@ func (r *recording) gatherTouched() {
 	for _, s := range r.signs {
 		newest[s.id] = nil
 	}
-	add := func(id event.CharacterID, h *hot, at int64) {
-		r.signs = append(r.signs, sign{id, event.Evidence{Sign: event.SignActivity,
+	add := func(id event.CharacterID, known bool, h *hot, at int64) {
+		r.signs = append(r.signs, sign{id, known, event.Evidence{Sign: event.SignActivity,
 			At: time.Unix(at, 0).UTC(), World: h.world, Zone: h.zone}})
 	}
 	c := r.t.s.cache
@@ -108,12 +111,12 @@ func (r *recording) gatherTouched() {
 	defer c.mu.Unlock()
 	for id := range newest {
 		if h := c.get(id); h != nil && h.lastSeen > h.storedSeen {
-			add(id, h, h.lastSeen)
+			add(id, true, h, h.lastSeen)
 		}
 	}
 	for _, t := range r.touched {
 		if _, ok := newest[t.id]; ok {
-			add(t.id, t.h, t.at)
+			add(t.id, false, t.h, t.at)
 		}
 	}
 }
@@ -124,7 +127,8 @@ func (r *recording) presence(ctx context.Context) error {
 		return nil
 	}
 	slices.SortStableFunc(r.signs, func(a, b sign) int {
-		return cmp.Or(cmp.Compare(a.id, b.id), a.At.Compare(b.At), cmp.Compare(a.Sign, b.Sign))
+		return cmp.Or(cmp.Compare(a.id, b.id), -cmp.Compare(bit(a.known), bit(b.known)),
+			a.At.Compare(b.At), cmp.Compare(a.Sign, b.Sign))
 	})
 	ids := make([]event.CharacterID, 0, len(r.signs))
 	for _, s := range r.signs {

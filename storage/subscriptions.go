@@ -234,7 +234,7 @@ func (s *Store) EndStale(ctx context.Context, now time.Time, idle time.Duration)
 				return err
 			}
 			for _, id := range ids {
-				r.signs = append(r.signs, sign{id, event.Evidence{Sign: event.SignTimeout, At: cutoff}})
+				r.signs = append(r.signs, sign{id, false, event.Evidence{Sign: event.SignTimeout, At: cutoff}})
 			}
 			r.gatherTouched()
 			return r.presence(ctx)

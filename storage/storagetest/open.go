@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -13,22 +15,15 @@ import (
 	"muster/storage"
 )
 
-// OpenSQLite opens and migrates the file at path, and closes it with the test.
-func OpenSQLite(t testing.TB, path string) *storage.Store {
-	t.Helper()
-	return open(t, "sqlite:"+path)
+// SQLite returns the URL of a new file in the test's directory.
+func SQLite(t testing.TB) string {
+	return "sqlite:" + filepath.Join(t.TempDir(), "muster.db")
 }
 
-// OpenMySQL makes a new database on the server of MUSTER_TEST_MYSQL_DSN, whose
-// user must be allowed to, and drops it with the test. Without the variable the
-// test is skipped.
-func OpenMySQL(t *testing.T) *storage.Store {
-	t.Helper()
-	return open(t, "mysql:"+NewMySQL(t))
-}
-
-// NewMySQL makes a new database as OpenMySQL does and returns its DSN.
-func NewMySQL(t testing.TB) string {
+// MySQL makes a new database on the server of MUSTER_TEST_MYSQL_DSN, whose user
+// must be allowed to, drops it with the test, and returns its URL. Without the
+// variable the test is skipped.
+func MySQL(t testing.TB) string {
 	t.Helper()
 	dsn := os.Getenv("MUSTER_TEST_MYSQL_DSN")
 	if dsn == "" {
@@ -56,10 +51,11 @@ func NewMySQL(t testing.TB) string {
 		admin.Close()
 	})
 	cfg.DBName = name
-	return cfg.FormatDSN()
+	return "mysql:" + cfg.FormatDSN()
 }
 
-func open(t testing.TB, url string) *storage.Store {
+// Open opens and migrates the database at url, and closes it with the test.
+func Open(t testing.TB, url string) *storage.Store {
 	t.Helper()
 	s, err := storage.Open(t.Context(), url, storage.Options{})
 	if err != nil {
@@ -74,4 +70,16 @@ func open(t testing.TB, url string) *storage.Store {
 		t.Fatalf("migrate: %v", err)
 	}
 	return s
+}
+
+// Raw opens the database at url past the Store, to look at rows or spoil them.
+func Raw(t testing.TB, url string) *sql.DB {
+	t.Helper()
+	driver, dsn, _ := strings.Cut(url, ":")
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
 }

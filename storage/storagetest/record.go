@@ -218,4 +218,3 @@ func recordLarge(w *world) {
 		w.Error("the second record was not told apart")
 	}
 }
-

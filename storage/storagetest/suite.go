@@ -9,12 +9,14 @@ import (
 	"muster/storage"
 )
 
-// Run holds the stores that open returns, each new and empty, to the contract.
-func Run(t *testing.T, open func(*testing.T) *storage.Store) {
+// Run holds storage to its contract. database returns the URL of a new, empty
+// database each time.
+func Run(t *testing.T, database func(*testing.T) string) {
 	for _, group := range [][]named{recordTests, presenceTests, alertTests, peopleTests, streamTests, rollupTests} {
 		for _, n := range group {
 			t.Run(n.name, func(t *testing.T) {
-				n.f(&world{T: t, Store: open(t)})
+				url := database(t)
+				n.f(&world{T: t, Store: Open(t, url), url: url})
 			})
 		}
 	}
@@ -30,7 +32,11 @@ type named struct {
 type world struct {
 	*testing.T
 	*storage.Store
+	url string
 }
+
+// again opens another Store on the same database: another process.
+func (w *world) again() *storage.Store { return Open(w.T, w.url) }
 
 // day is when every test begins.
 var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
