@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"time"
 
@@ -43,10 +44,13 @@ type Store interface {
 
 // Config is what New needs. Bus and Store are required.
 type Config struct {
-	Addr  string // host:port to listen on; port 0 picks a free one
-	Bus   Bus
-	Store Store
-	Log   *slog.Logger // nil: discard
+	Addr string // host:port to listen on; port 0 picks a free one
+	// Listener, if not nil, serves in place of Addr; Run closes it. With it an
+	// address in use is found before anything starts.
+	Listener net.Listener
+	Bus      Bus
+	Store    Store
+	Log      *slog.Logger // nil: discard
 
 	// Registerer gets the metrics; nil: none are published.
 	Registerer prometheus.Registerer

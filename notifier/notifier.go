@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -81,7 +80,7 @@ func (n *Notifier) Addr() string {
 // the feed's readers to come back after a time of their own, and returns nil
 // within 5 s. Another error says why it cannot listen or has lost the bus.
 func (n *Notifier) Run(ctx context.Context) error {
-	l, err := net.Listen("tcp", n.cfg.Addr)
+	l, err := n.listen()
 	if err != nil {
 		return fmt.Errorf("listen for http: %w", err)
 	}

@@ -23,6 +23,14 @@ const (
 	spareConns     = 1000 // connections beside the feed's
 )
 
+// listen returns the listener that was handed in, or binds the address.
+func (n *Notifier) listen() (net.Listener, error) {
+	if n.cfg.Listener != nil {
+		return n.cfg.Listener, nil
+	}
+	return net.Listen("tcp", n.cfg.Addr)
+}
+
 // serve runs the server until ctx ends and then drains it.
 func (n *Notifier) serve(ctx context.Context, l net.Listener) error {
 	srv := &http.Server{

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+
+	"muster/configs"
+)
+
+// Exit statuses. 2 means that nothing was started: mend the setting and try again.
+const (
+	exitOK      = 0
+	exitFailed  = 1
+	exitSetting = 2
+)
+
+// errSetting marks an error of what the operator asked for, found before
+// anything started.
+var errSetting = errors.New("setting")
+
+// grammar is the command line.
+type grammar struct {
+	All        struct{} `cmd:"" default:"1" help:"Run every role in this process (the default)."`
+	Demo       demoArgs `cmd:"" help:"Run every role against a simulated game and a stand-in Discord: no account, no server, no network."`
+	Listener   struct{} `cmd:"" help:"Run the listener: the game's stream to the bus."`
+	Roster     struct{} `cmd:"" help:"Run the roster: names, friends lists and outfits kept fresh."`
+	Dispatcher struct{} `cmd:"" help:"Run a dispatcher: the bus to storage, feed and alerts."`
+	Notifier   struct{} `cmd:"" help:"Run a notifier: pages, live feed and API."`
+	Bot        struct{} `cmd:"" help:"Run the Discord bot."`
+	Migrate    struct{} `cmd:"" help:"Bring the database's schema up to this version, and end."`
+	Sim        struct {
+		Game    simGameArgs    `cmd:"" help:"Run the simulated game alone."`
+		Discord simDiscordArgs `cmd:"" help:"Run the stand-in Discord alone."`
+	} `cmd:"" help:"Run a simulator of the outside world."`
+	ConfigCommand struct {
+		Check struct{} `cmd:"" help:"Say whether the settings are right, and what they are, without starting anything."`
+	} `cmd:"" name:"config" help:"Look at the settings."`
+	Version struct{} `cmd:"" help:"Print the version."`
+
+	Config string `help:"Settings file (YAML)." default:"" placeholder:"FILE"`
+}
+
+// program is one run of the command line, with everything it may touch outside.
+type program struct {
+	args           []string
+	environ        []string
+	stdout, stderr io.Writer
+	cli            grammar
+	flags          map[string]string // setting name → value given as a flag
+}
+
+// run is main without the process: it returns the exit status.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	p := &program{args: args, environ: environ, stdout: stdout, stderr: stderr}
+	command, done, err := p.parse()
+	if done {
+		return exitOK
+	}
+	if err == nil {
+		err = p.command(ctx, command)
+	}
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errSetting):
+		fmt.Fprintln(stderr, "muster:", oneLine(err))
+		return exitSetting
+	}
+	fmt.Fprintln(stderr, "muster:", oneLine(err))
+	return exitFailed
+}
+
+// parse reads the command line. done says that kong has answered already: help.
+func (p *program) parse() (command string, done bool, err error) {
+	settings, read := settingFlags()
+	parser, err := kong.New(&p.cli,
+		kong.Name("muster"),
+		kong.Description("Muster tells PlanetSide 2 players who has come online and what happens."),
+		kong.Writers(p.stdout, p.stderr),
+		kong.Exit(func(int) { done = true }),
+		kong.Embed(settings),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		return "", false, err
+	}
+	parsed, err := parser.Parse(p.args)
+	if done {
+		return "", true, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("%w (see muster --help)%w", err, silent{errSetting})
+	}
+	p.flags = read()
+	return parsed.Command(), false, nil
+}
+
+// command runs what was asked for.
+func (p *program) command(ctx context.Context, command string) error {
+	switch command {
+	case "version":
+		_, err := fmt.Fprintln(p.stdout, version())
+		return err
+	case "sim game":
+		return p.simGame(ctx)
+	case "sim discord":
+		return p.simDiscord(ctx)
+	case "demo":
+		return p.demo(ctx)
+	}
+	cfg, err := p.settings()
+	if err != nil {
+		return err
+	}
+	switch command {
+	case "config check":
+		return p.configCheck(ctx, cfg)
+	case "migrate":
+		return p.migrate(ctx, cfg)
+	case "all":
+		return p.roles(ctx, cfg, roles())
+	}
+	return p.oneRole(ctx, cfg, command)
+}
+
+// settings reads file, environment and flags, and checks them.
+func (p *program) settings() (configs.Config, error) {
+	path, explicit := p.cli.Config, p.cli.Config != ""
+	if !explicit {
+		path = configs.DefaultPath
+	}
+	cfg, err := configs.Load(path, explicit, p.environ, p.flags)
+	if err != nil {
+		return cfg, fmt.Errorf("%w%w", err, silent{errSetting})
+	}
+	return cfg, nil
+}
+
+// logger returns the log that cfg asks for, on stderr.
+func (p *program) logger(cfg configs.Config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.Log.Level}
+	if cfg.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(p.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, options))
+}
+
+// version returns the module's version, the commit and the compiler.
+func version() string {
+	v, revision := "devel", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" && info.Main.Version != "(devel)" {
+			v = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+				revision = " " + s.Value[:12]
+			}
+		}
+	}
+	return fmt.Sprintf("muster %s%s %s %s/%s", v, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// silent marks an error without adding to its text.
+type silent struct{ error }
+
+func (silent) Error() string   { return "" }
+func (s silent) Unwrap() error { return s.error }
+
+// hostname names this process among others that share a bus or a lease service.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}
