@@ -120,13 +120,13 @@ func battle(t *testing.T, s *server) {
 			it.Kind, it.Other = []string{"logout", "login"}[i%2], nil
 		case i == 61:
 			it.Kind, it.Character, it.Other = "capture", nil, nil
-			detail = map[string]any{"facility": map[string]any{"id": 222280, "name": "The Crown"}, "new_faction": 2}
+			detail = map[string]any{"facility": map[string]any{"id": "222280", "name": "The Crown"}, "new_faction": 2}
 		case i == 64:
 			it.Kind, it.Character, it.Other = "alert", nil, nil
-			detail = map[string]any{"name": "Indar Enlightenment", "state": "started"}
+			detail = map[string]any{"alert": map[string]any{"id": "147", "name": "Indar Enlightenment"}, "state": "started"}
 		case i%11 == 3:
 			it.Kind = "vehicle_kill"
-			detail["vehicle"] = map[string]any{"id": 4, "name": "Magrider"}
+			detail["vehicle"] = map[string]any{"id": "4", "name": "Magrider"}
 		case i%23 == 5:
 			it.Character = it.Other
 		}

@@ -65,19 +65,21 @@ func TestFiltersAreExact(t *testing.T) {
 		item(4, "logout", 10, member, nil),
 		item(5, "capture", 1000, nil, nil),
 		item(6, "experience", 10, who(nobody, ""), nil),
+		item(7, "defend", 40, nil, nil),
 	}
+	items[6].Detail = []byte(`{"outfit":{"id":"` + outfit.String() + `","tag":"ABC"}}`)
 	tests := []struct {
 		query string
 		want  []int
 	}{
-		{"", []int{1, 2, 3, 4, 5, 6}},
+		{"", []int{1, 2, 3, 4, 5, 6, 7}},
 		{"world=1", []int{1}},
 		{"world=10&kind=login&kind=logout", []int{2, 4}},
 		{"world=1&world=1000", []int{1, 5}},
 		{"character=" + alice.String(), []int{1, 2, 3}},
 		{"character=" + bob.String(), []int{3, 4}},
-		{"outfit=" + outfit.String(), []int{3, 4}},
-		{"outfit=" + outfit.String() + "&character=" + alice.String(), []int{1, 2, 3, 4}},
+		{"outfit=" + outfit.String(), []int{3, 4, 7}},
+		{"outfit=" + outfit.String() + "&character=" + alice.String(), []int{1, 2, 3, 4, 7}},
 		{"outfit=" + outfit.String() + "&world=1", nil},
 		{"character=" + alice.String() + "&kind=kill", []int{3}},
 		{"character=" + alice.String()[:18], nil},

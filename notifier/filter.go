@@ -1,6 +1,7 @@
 package notifier
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
@@ -12,8 +13,8 @@ import (
 )
 
 // A filter says which events a client wants: those on one of its worlds, of one
-// of its kinds, that concern one of its characters or a member of one of its
-// outfits. An empty part asks for all. Keys are exact.
+// of its kinds, that concern one of its characters, or a member of one of its
+// outfits or that outfit itself. An empty part asks for all. Keys are exact.
 type filter struct {
 	worlds     map[event.World]struct{}
 	kinds      map[string]struct{}
@@ -111,7 +112,7 @@ type subject struct {
 	world      event.World
 	kind       string
 	characters [2]event.CharacterID // 0: nobody
-	outfits    [2]event.OutfitID    // 0: none
+	outfits    [3]event.OutfitID    // of the characters, and for which a base fell; 0: none
 }
 
 func subjectOf(it *event.FeedItem) subject {
@@ -125,7 +126,23 @@ func subjectOf(it *event.FeedItem) subject {
 			s.outfits[i] = who.Outfit.ID
 		}
 	}
+	s.outfits[2] = creditedOutfit(it)
 	return s
+}
+
+// creditedOutfit returns for which outfit a base was taken or held; its detail is
+// described in docs/feed.md.
+func creditedOutfit(it *event.FeedItem) event.OutfitID {
+	if it.Kind != "capture" && it.Kind != "defend" {
+		return 0
+	}
+	var detail struct {
+		Outfit event.WhoOutfit `json:"outfit"`
+	}
+	if json.Unmarshal(it.Detail, &detail) != nil {
+		return 0 // another shape names no outfit
+	}
+	return detail.Outfit.ID
 }
 
 // matches reports whether f asks for s.
@@ -139,8 +156,8 @@ func (f filter) matchesWho(s subject) bool {
 	if len(f.characters) == 0 && len(f.outfits) == 0 {
 		return true
 	}
-	return has(f.characters, s.characters[0]) || has(f.characters, s.characters[1]) ||
-		has(f.outfits, s.outfits[0]) || has(f.outfits, s.outfits[1])
+	return slices.ContainsFunc(s.characters[:], func(id event.CharacterID) bool { return has(f.characters, id) }) ||
+		slices.ContainsFunc(s.outfits[:], func(id event.OutfitID) bool { return has(f.outfits, id) })
 }
 
 func has[K comparable](m map[K]struct{}, k K) bool { _, ok := m[k]; return ok }

@@ -76,12 +76,14 @@ func (x index) each(s subject, stamp uint64, do func(*client)) {
 			}
 		}
 	}
-	for i := range s.characters {
-		if s.characters[i] != 0 {
-			visit(indexKey{character: s.characters[i]})
+	for _, id := range s.characters {
+		if id != 0 {
+			visit(indexKey{character: id})
 		}
-		if s.outfits[i] != 0 {
-			visit(indexKey{outfit: s.outfits[i]})
+	}
+	for _, id := range s.outfits {
+		if id != 0 {
+			visit(indexKey{outfit: id})
 		}
 	}
 	visit(indexKey{world: s.world, kind: s.kind})

@@ -36,7 +36,7 @@ type streamView struct {
 	Since       time.Time          `json:"since"`
 	LastEventAt time.Time          `json:"last_event_at,omitzero"` // arrival of the newest event
 	Reason      string             `json:"reason,omitempty"`
-	PerMinute   map[string]int     `json:"per_minute,omitempty"` // events by kind, before the last heartbeat
+	PerMinute   map[string]int     `json:"per_minute,omitzero"` // events by kind, before the last heartbeat
 }
 
 func (s *streams) saw(it *event.FeedItem) {
@@ -92,6 +92,11 @@ func (s *streams) measure(elapsed time.Duration) {
 		return
 	}
 	s.rate, s.counts = s.counts, map[event.World]map[string]int{}
+	for w := range s.state {
+		if s.rate[w] == nil {
+			s.rate[w] = map[string]int{} // nothing came, which is not the same as not known
+		}
+	}
 	for _, kinds := range s.rate {
 		for kind, n := range kinds {
 			kinds[kind] = int(float64(n)*float64(time.Minute)/float64(elapsed) + 0.5)

@@ -38,7 +38,7 @@ function WorldCard({ w }: { w: World }): VNode {
       <span class="world-online">${w.online.toLocaleString()}<span class="unit"> online</span></span>
       <span class="state" data-health=${health}>${s ? health : "not followed"}${s && health !== "live" && html` <span class="since">since ${clock(Date.parse(s.since))}</span>`}</span>
       <span class="fresh">${newest > 0 ? `newest ${age(now.value - newest)} ago` : "\u00a0"}</span>
-      <span class="rates">${s && health !== "down" ? `${count(s.per_minute?.kill ?? 0)} kills · ${count(s.per_minute?.experience ?? 0)} xp /min` : "\u00a0"}</span>
+      <span class="rates">${s?.per_minute && health !== "down" ? `${count(s.per_minute.kill ?? 0)} kills · ${count(s.per_minute.experience ?? 0)} xp /min` : "\u00a0"}</span>
     </button>
   </li>`;
 }

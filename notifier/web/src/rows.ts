@@ -18,7 +18,7 @@ export function Person({ who }: { who: Who | null }): VNode {
 }
 
 function Time({ at }: { at: number }): VNode {
-  return html`<time class="at" datetime=${new Date(at * 1000).toISOString()}>${clock(at * 1000)}</time>`;
+  return html`<time class="at" datetime=${new Date(at * 1000).toISOString()}>${clock(at * 1000).slice(0, 5)}<span class="sec">${clock(at * 1000).slice(5)}</span></time>`;
 }
 
 type RowProps = { line: Line; world: string };

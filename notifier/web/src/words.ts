@@ -26,9 +26,9 @@ export function zone(n: number | undefined): string {
   return zones[n & 0xffff] ?? `Zone ${n & 0xffff}`;
 }
 
-const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
-/** clock writes a moment as the viewer's time of day. */
+/** clock writes a moment as the viewer's time of day, 15:04:05. */
 export function clock(ms: number): string {
   return time.format(ms);
 }
