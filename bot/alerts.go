@@ -18,7 +18,8 @@ const (
 	alertsPerSec = 25               // of Discord's 50 requests; the rest is for everything else
 	sendWithin   = 10 * time.Second // for one alert, waits included
 	nameWithin   = 3 * time.Second  // how long an alert waits for a name that is not known yet
-	accessTries  = 3                // for 50001, which is sometimes Discord's own fault
+	nameAgain    = 500 * time.Millisecond
+	accessTries  = 3 // for 50001, which is sometimes Discord's own fault
 	retryMin     = time.Second
 	retryMax     = 30 * time.Second
 	friendsLook  = time.Second
@@ -118,10 +119,18 @@ func (l *alertLoop) sendOne(stop context.Context, a alert.Alert) {
 	if outcome == (alert.Outcome{}) {
 		return
 	}
+	defer l.wakeAt(outcome.RetryAt)
 	save, done := context.WithTimeout(context.WithoutCancel(stop), sendWithin)
 	defer done()
 	if err := l.b.cfg.Store.SettleAlert(save, a.Key, outcome, l.b.now()); err != nil {
 		l.b.log.Warn("alert not settled, it will be tried again under its nonce", "err", err)
+	}
+}
+
+// wakeAt makes the loop look at t, if that is soon: between two looks of its own.
+func (l *alertLoop) wakeAt(t time.Time) {
+	if d := t.Sub(l.b.now()); !t.IsZero() && d <= 5*time.Second {
+		time.AfterFunc(d+10*time.Millisecond, l.wake)
 	}
 }
 
@@ -132,7 +141,7 @@ func (l *alertLoop) attempt(ctx context.Context, a alert.Alert) (alert.Outcome, 
 		return alert.Outcome{GaveUp: "expired"}, "expired"
 	}
 	if a.Who.Name == "" && now.Sub(a.CreatedAt) < nameWithin {
-		return alert.Outcome{RetryAt: now.Add(time.Second)}, "nameless"
+		return alert.Outcome{RetryAt: now.Add(nameAgain)}, "nameless"
 	}
 	r, err := l.b.cfg.Store.Recipient(ctx, a.User)
 	if err != nil {

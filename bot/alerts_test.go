@@ -101,7 +101,6 @@ func TestTroubleDelaysAnAlertAndLosesNone(t *testing.T) {
 	}
 	for name, f := range faults {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			b := newBench(t, nil)
 			f.Count = 1
 			b.fault(f)
@@ -215,16 +214,17 @@ func TestOpeningTooFastPausesOpeningOnly(t *testing.T) {
 
 func TestWhatNoRetryHelpsIsGivenUpWithTheReason(t *testing.T) {
 	for code, status := range map[int]int{50035: 400, 50006: 400, 10013: 404, 50278: 403} {
-		b := newBench(t, nil)
-		b.fault(discord.Fault{Kind: discord.FaultStatus, Status: status, Code: code, Route: createMessage})
-		b.start(nil)
-		k := b.store.queue(ana, friend, alert.ByFriend)
-		o := b.settle(k)
-		wants(t, o.GaveUp, itoa(code))
-		if n := len(b.store.row(k).tries); n != 1 {
-			t.Errorf("code %d: %d tries", code, n)
-		}
-		b.stop()
+		t.Run(itoa(code), func(t *testing.T) {
+			b := newBench(t, nil)
+			b.fault(discord.Fault{Kind: discord.FaultStatus, Status: status, Code: code, Route: createMessage})
+			b.start(nil)
+			k := b.store.queue(ana, friend, alert.ByFriend)
+			o := b.settle(k)
+			wants(t, o.GaveUp, itoa(code))
+			if n := len(b.store.row(k).tries); n != 1 {
+				t.Errorf("%d tries", n)
+			}
+		})
 	}
 }
 

@@ -102,7 +102,7 @@ type Bot struct {
 // New returns a Bot; Run starts it. The error says which setting is wrong.
 func New(cfg Config) (*Bot, error) {
 	cfg = cfg.withDefaults()
-	cfg.Token = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(cfg.Token), "Bot "))
+	cfg.Token = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(cfg.Token)+" ", "Bot "))
 	switch {
 	case cfg.Token == "":
 		return nil, errors.New("discord token: not set")

@@ -31,6 +31,7 @@ func (b *Bot) friends(ctx context.Context, i *interaction) (message, error) {
 		}
 		m.Embeds = append(m.Embeds, e)
 	}
+	m.Content = joinLines(m.Content, b.doubt(ctx))
 	return m, nil
 }
 

@@ -213,12 +213,14 @@ func TestAFailedEditIsRepeated(t *testing.T) {
 	for _, f := range []discord.Fault{
 		{Kind: discord.FaultStatus, Status: 503}, {Kind: discord.FaultReset}, {Kind: discord.FaultLimit, RetryAfter: 0.05},
 	} {
-		b := newBench(t, nil)
-		b.start(nil)
-		b.ready()
-		f.Count, f.Route = 2, "PATCH /webhooks/{webhook_id}/{webhook_token}/messages/@original"
-		b.fault(f)
-		wants(t, b.run("/friends"), "I do not know who you are")
+		t.Run(f.Kind, func(t *testing.T) {
+			b := newBench(t, nil)
+			b.start(nil)
+			b.ready()
+			f.Count, f.Route = 2, "PATCH /webhooks/{webhook_id}/{webhook_token}/messages/@original"
+			b.fault(f)
+			wants(t, b.run("/friends"), "I do not know who you are")
+		})
 	}
 }
 

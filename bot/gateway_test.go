@@ -36,7 +36,6 @@ func TestTheBotComesBackFromEveryIllness(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			b := newBench(t, func(c *discord.Config) { c.InteractionDeadline = 300 * time.Millisecond })
 			tt.fault.Count = 2
 			b.fault(tt.fault)
@@ -53,7 +52,6 @@ func TestTheBotComesBackFromEveryIllness(t *testing.T) {
 func TestFatalCloseCodesEndTheRole(t *testing.T) {
 	for code, reason := range fatalCodes {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
-			t.Parallel()
 			b := newBench(t, nil)
 			b.fault(discord.Fault{Kind: discord.FaultClose, Code: code, At: discord.AtReady})
 			b.start(nil)

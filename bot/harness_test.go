@@ -64,9 +64,10 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// newBench starts the stand-in; start starts the bot.
+// newBench starts the stand-in; start starts the bot. One per test.
 func newBench(t *testing.T, change func(*discord.Config)) *bench {
 	t.Helper()
+	t.Parallel() // tests mostly wait: for a deadline, or for discordgo's goodbye
 	cfg := discord.DefaultConfig()
 	cfg.Token = canary
 	cfg.IdentifyEvery = -1

@@ -12,7 +12,6 @@ import (
 
 // Types of interactions.
 const (
-	interactionPing         = 1
 	interactionCommand      = 2
 	interactionComponent    = 3
 	interactionAutocomplete = 4

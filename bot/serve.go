@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -77,7 +78,7 @@ func (b *Bot) serveCommand(ctx context.Context, i *interaction, at time.Time) er
 		return b.first(ctx, i, at, respondMessage, m)
 	}
 	if cmd.instant {
-		m := b.work1(ctx, i, cmd.run)
+		m := b.answer(ctx, i, cmd.run)
 		m.Flags = flagEphemeral
 		return b.first(ctx, i, at, respondMessage, m)
 	}
@@ -100,11 +101,11 @@ func (b *Bot) deferred(ctx context.Context, i *interaction, at time.Time, privat
 	if err := b.first(ctx, i, at, respondDeferred, flags); err != nil {
 		return err
 	}
-	return b.edit(ctx, i, b.work1(ctx, i, run))
+	return b.edit(ctx, i, b.answer(ctx, i, run))
 }
 
-// work1 runs one handler. What goes wrong becomes a sentence for the person.
-func (b *Bot) work1(ctx context.Context, i *interaction, run runFunc) (m message) {
+// answer runs one handler. What goes wrong becomes a sentence for the person.
+func (b *Bot) answer(ctx context.Context, i *interaction, run runFunc) (m message) {
 	defer func() {
 		if p := recover(); p != nil {
 			func() {
@@ -147,7 +148,7 @@ func (b *Bot) first(ctx context.Context, i *interaction, at time.Time, kind int,
 				continue
 			}
 		}
-		return errors.Join(errDropped, err)
+		return fmt.Errorf("%w: %w", errDropped, err)
 	}
 }
 
@@ -162,13 +163,13 @@ func (b *Bot) edit(ctx context.Context, i *interaction, m message) error {
 		case err == nil:
 			return nil
 		case d.do == drop || d.do == stopBot || try == editTries:
-			return errors.Join(errDropped, err)
+			return fmt.Errorf("%w: %w", errDropped, err)
 		case d.do != again && d.do != wait:
 			b.logRefused(err)
 			return err
 		}
 		if sleep(ctx, max(delay, d.after)) != nil {
-			return errors.Join(errDropped, err)
+			return fmt.Errorf("%w: %w", errDropped, err)
 		}
 		delay *= 3
 	}
@@ -196,7 +197,7 @@ func (b *Bot) serveTyping(ctx context.Context, i *interaction, at time.Time) err
 	first, stop := context.WithDeadline(ctx, at.Add(firstWithin))
 	defer stop()
 	if err := b.rest.callback(first, i, respondAutocomplete, data); err != nil {
-		return errors.Join(errDropped, err)
+		return fmt.Errorf("%w: %w", errDropped, err)
 	}
 	return nil
 }

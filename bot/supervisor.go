@@ -49,12 +49,22 @@ func (s *supervisor) run(ctx context.Context) error {
 			s.delay = 0
 		}
 		wait := s.next(err)
-		s.b.log.Warn("gateway lost, reconnecting", "err", s.b.redact.err(err), "in", wait.Round(time.Millisecond))
+		s.lost(err, wait)
 		if sleep(ctx, wait) != nil {
 			return nil
 		}
 	}
 	return nil
+}
+
+// lost says that the connection ended. Discord asking for a new one is routine.
+func (s *supervisor) lost(err error, wait time.Duration) {
+	log := s.b.log.Warn
+	var steer *steerError
+	if errors.As(err, &steer) {
+		log = s.b.log.Info
+	}
+	log("gateway lost, reconnecting", "err", s.b.redact.err(err), "in", wait.Round(time.Millisecond))
 }
 
 // next returns how long to wait before the next connection: growing, jittered,
@@ -123,7 +133,7 @@ func (s *supervisor) admit(ctx context.Context) error {
 // seen on the socket). Interactions need no intent (discord notes 5).
 func (s *supervisor) newSession(d *gatewayDialer) *discordgo.Session {
 	session, _ := discordgo.New("Bot " + s.b.cfg.Token) // never fails in v0.28.1
-	session.Client = &http.Client{Transport: s.b.transport, Timeout: requestTimeout}
+	session.Client = &http.Client{Transport: s.b.transport, Timeout: requestTimeout, CheckRedirect: noRedirect}
 	session.Dialer = &websocket.Dialer{
 		NetDialContext: d.dialPlain, NetDialTLSContext: d.dialTLS, HandshakeTimeout: helloWithin,
 	}
