@@ -140,8 +140,11 @@ func (q *Query) FindCharacters(ctx context.Context, env event.Environment, prefi
 // is false for what cannot be one. Signs that mean something in a search term
 // (census 4.1) never pass.
 func lowerName(s string) (lower string, ok bool) {
+	if !utf8.ValidString(s) {
+		return "", false
+	}
 	s = strings.ToLower(strings.TrimSpace(s))
-	if s == "" || len(s) > 64 || !utf8.ValidString(s) {
+	if s == "" || len(s) > 64 {
 		return "", false
 	}
 	for _, r := range s {

@@ -95,15 +95,17 @@ func (q *Query) itemCategories(ctx context.Context, env event.Environment) map[s
 
 // Count returns how many rows a collection has. The service's -1 means failure.
 func (q *Query) Count(ctx context.Context, env event.Environment, collection string) (int, error) {
-	body, err := q.ask(ctx, question{verb: "count", env: env, collection: collection})
-	if err != nil {
-		return 0, err
-	}
 	var answer struct {
 		Count *int `json:"count"`
 	}
-	if json.Unmarshal(body, &answer) != nil || answer.Count == nil || *answer.Count < 0 {
-		return 0, fmt.Errorf("count %s: %w: no count in the answer", collection, ErrUnavailable)
+	err := q.ask(ctx, question{verb: "count", env: env, collection: collection}, func(body []byte) error {
+		if json.Unmarshal(body, &answer) != nil || answer.Count == nil || *answer.Count < 0 {
+			return fmt.Errorf("%w: no count in the answer", ErrUnavailable)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
 	}
 	return *answer.Count, nil
 }

@@ -102,7 +102,7 @@ type Query struct {
 	metrics *queryMetrics
 
 	mu       sync.Mutex
-	breakers map[string]*gobreaker.CircuitBreaker[[]byte] // by environment and collection
+	breakers map[string]*gobreaker.CircuitBreaker[struct{}] // by environment and collection
 }
 
 // NewQuery returns a client that has asked nothing yet.
@@ -131,7 +131,7 @@ func NewQuery(cfg QueryConfig) (*Query, error) {
 		limit:    rate.NewLimiter(rate.Limit(cfg.Rate), cfg.Burst),
 		places:   make(chan struct{}, cfg.Parallel),
 		metrics:  m,
-		breakers: map[string]*gobreaker.CircuitBreaker[[]byte]{},
+		breakers: map[string]*gobreaker.CircuitBreaker[struct{}]{},
 	}, nil
 }
 
@@ -169,64 +169,65 @@ func escape(s string) string {
 	return strings.NewReplacer("+", "%20", "%2C", ",").Replace(url.QueryEscape(s))
 }
 
-// ask sends a question, again if it is worth it, and returns a body without a
-// failure in it.
-func (q *Query) ask(ctx context.Context, qu question) ([]byte, error) {
+// ask sends a question, again if it is worth it, until read finds no fault with
+// the answer. It is never called with an answer that says it failed.
+func (q *Query) ask(ctx context.Context, qu question, read func(body []byte) error) error {
 	if !qu.env.Valid() {
-		return nil, fmt.Errorf("%w: environment %q", ErrBadQuery, qu.env)
+		return fmt.Errorf("%w: environment %q", ErrBadQuery, qu.env)
 	}
 	wait := backoff{base: q.cfg.Backoff, limit: 16 * q.cfg.Backoff}
 	for try := 0; ; try++ {
-		body, err := q.guarded(ctx, qu)
-		if err == nil {
-			return body, nil
-		}
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("query %s: %w", qu.collection, ctx.Err())
-		}
-		open := errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests)
-		if open {
-			return nil, fmt.Errorf("query %s: %w: it failed too often, waiting", qu.collection, ErrUnavailable)
-		}
-		if try >= q.cfg.Retries || !errors.Is(err, ErrUnavailable) {
-			return nil, fmt.Errorf("query %s: %w", qu.collection, err)
+		err := q.guarded(ctx, qu, read)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("query %s: %w", qu.collection, ctx.Err())
+		case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
+			return fmt.Errorf("query %s: %w: it failed too often, waiting", qu.collection, ErrUnavailable)
+		case try >= q.cfg.Retries, !errors.Is(err, ErrUnavailable):
+			return fmt.Errorf("query %s: %w", qu.collection, err)
 		}
 		q.cfg.Log.DebugContext(ctx, "query failed, trying again", "collection", qu.collection, "err", err)
 		if err := sleep(ctx, wait.base/2+wait.next()); err != nil {
-			return nil, fmt.Errorf("query %s: %w", qu.collection, err)
+			return fmt.Errorf("query %s: %w", qu.collection, err)
 		}
 	}
 }
 
 // guarded sends a question once, unless its collection's breaker is open.
-func (q *Query) guarded(ctx context.Context, qu question) ([]byte, error) {
-	return q.breaker(qu).Execute(func() ([]byte, error) {
+func (q *Query) guarded(ctx context.Context, qu question, read func(body []byte) error) error {
+	_, err := q.breaker(qu).Execute(func() (struct{}, error) {
 		select {
 		case q.places <- struct{}{}:
 			defer func() { <-q.places }()
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return struct{}{}, ctx.Err()
 		}
 		if err := q.limit.Wait(ctx); err != nil {
-			return nil, context.DeadlineExceeded // Wait also says so ahead of the deadline
+			return struct{}{}, context.DeadlineExceeded // Wait also says so ahead of the deadline
 		}
 		start := time.Now()
 		body, err := q.send(ctx, qu)
+		if err == nil {
+			err = read(body)
+		}
 		q.metrics.observe(qu.collection, err, time.Since(start))
-		return body, err
+		return struct{}{}, err
 	})
+	return err
 }
 
 // breaker returns the breaker of a collection. Only what is temporary counts
 // against it: a bad query says nothing of the collection.
-func (q *Query) breaker(qu question) *gobreaker.CircuitBreaker[[]byte] {
+func (q *Query) breaker(qu question) *gobreaker.CircuitBreaker[struct{}] {
 	name := string(qu.env) + "/" + qu.collection
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if b := q.breakers[name]; b != nil {
 		return b
 	}
-	b := gobreaker.NewCircuitBreaker[[]byte](gobreaker.Settings{
+	b := gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:         name,
 		Timeout:      q.cfg.BreakerPause,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= q.cfg.BreakerFailures },
@@ -284,15 +285,11 @@ func (q *Query) sendError(ctx context.Context, err error) error {
 // rows asks for the list of a collection. A row that cannot be read is a fault
 // of the answer, but one row does not spoil the others: it is left out.
 func rows[T any](ctx context.Context, q *Query, qu question) (list []T, raw int, err error) {
-	body, err := q.ask(ctx, qu)
-	if err != nil {
-		return nil, 0, err
-	}
-	list, raw, err = decodeRows[T](body, qu.collection)
-	if err != nil {
-		return nil, 0, fmt.Errorf("query %s: %w", qu.collection, err)
-	}
-	return list, raw, nil
+	err = q.ask(ctx, qu, func(body []byte) (err error) {
+		list, raw, err = decodeRows[T](body, qu.collection)
+		return err
+	})
+	return list, raw, err
 }
 
 // decodeRows reads the list of an answer; raw is how many rows it had.
