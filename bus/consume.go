@@ -128,7 +128,11 @@ func (w *work) handle(ctx context.Context) error {
 }
 
 func (w *work) deliveries() []Delivery {
-	var all []Delivery
+	n := 0
+	for _, c := range w.chunks {
+		n += len(c.messages)
+	}
+	all := make([]Delivery, 0, n)
 	for _, c := range w.chunks {
 		c.attempts++
 		for _, m := range c.messages {

@@ -1,7 +1,6 @@
 package dispatcher
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"strconv"
@@ -23,11 +22,7 @@ func (d *Dispatcher) items(ctx context.Context, in *intake, got event.Recorded) 
 	if len(tell) == 0 {
 		return nil
 	}
-	w := writer{names: d.names, cast: d.names.cast(ctx, tell, nil)}
-	news := make([]bus.Message, len(tell))
-	for i := range tell {
-		news[i] = w.message(&tell[i], nil)
-	}
+	news := d.encode(ctx, tell, nil)
 	now := d.clock()
 	for i := range tell {
 		d.metrics.fed.Observe(now.Sub(tell[i].ReceivedAt).Seconds())
@@ -49,31 +44,84 @@ func (d *Dispatcher) departures(ctx context.Context, changes []event.PresenceCha
 	if len(gone) == 0 {
 		return nil
 	}
-	w := writer{names: d.names, cast: d.names.cast(ctx, nil, gone)}
-	news := make([]bus.Message, len(gone))
+	events, details := make([]event.Event, len(gone)), make([]string, len(gone))
 	for i, c := range gone {
-		e := event.Event{Kind: event.Logout, World: c.After.World, At: c.After.Since, ReceivedAt: now,
+		events[i] = event.Event{Kind: event.Logout, World: c.After.World, At: c.After.Since, ReceivedAt: now,
 			Detail: event.Presence{Character: c.After.Character}}
-		if e.World == 0 {
-			e.World = c.Before.World
+		if c.After.World == 0 {
+			events[i].World = c.Before.World
 		}
-		news[i] = w.message(&e, []byte(`{"reason":"`+string(c.Reason)+`"}`))
+		details[i] = `{"reason":"` + string(c.Reason) + `"}`
+	}
+	return d.encode(ctx, events, details)
+}
+
+// encode turns events into messages; details, if not nil, replace what they would
+// say. Characters that are not in memory are read from the store first.
+func (d *Dispatcher) encode(ctx context.Context, events []event.Event, details []string) []bus.Message {
+	w := writer{names: d.names, bodies: make([]byte, 0, len(events)*feedBytes), labels: make([]byte, 0, len(events)*labelBytes)}
+	w.all(events, details)
+	if len(w.missing) > 0 {
+		d.names.read(ctx, w.missing)
+		w.bodies, w.labels, w.ends = w.bodies[:0], w.labels[:0], w.ends[:0]
+		w.all(events, details)
+	}
+	return w.messages()
+}
+
+// What an item takes as a rule, in bytes.
+const (
+	feedBytes  = 500
+	labelBytes = 48
+)
+
+// A writer turns events into feed messages. It writes JSON by hand, for this is
+// done for every event; a test holds it to event.FeedMessage. The messages of a
+// batch share two allocations.
+type writer struct {
+	names   *names
+	missing []event.CharacterID // of whom nothing is in memory
+
+	bodies, labels []byte
+	ends           []mark // where each message ends
+}
+
+type mark struct{ body, id, key int }
+
+// all appends events. It holds names.mu, for reading, for the whole batch.
+func (w *writer) all(events []event.Event, details []string) {
+	w.names.mu.RLock()
+	defer w.names.mu.RUnlock()
+	for i := range events {
+		detail := ""
+		if details != nil {
+			detail = details[i]
+		}
+		w.add(&events[i], detail)
+	}
+}
+
+func (w *writer) messages() []bus.Message {
+	labels := string(w.labels)
+	news := make([]bus.Message, len(w.ends))
+	body, label := 0, 0
+	for i, end := range w.ends {
+		news[i] = bus.Message{ID: labels[label:end.id], Key: labels[end.id:end.key], Body: w.bodies[body:end.body:end.body]}
+		body, label = end.body, end.key
 	}
 	return news
 }
 
-// A writer turns events into feed messages. It writes JSON by hand, for this is
-// done for every event; a test holds it to event.FeedMessage.
-type writer struct {
-	names *names
-	cast  map[event.CharacterID]event.Character
-	buf   []byte
-}
+// add appends e; detail replaces what e would say if it is not empty.
+func (w *writer) add(e *event.Event, detail string) {
+	kind := e.FeedKind()
+	w.labels = event.AppendFeedID(w.labels, e.ReceivedAt, e.Key())
+	end := mark{id: len(w.labels)}
+	id := w.labels[max(0, end.id-event.FeedIDLen):]
+	w.labels = appendRouting(w.labels, e.World, kind)
+	end.key = len(w.labels)
 
-// message encodes e; detail replaces what e would say if it is not nil.
-func (w *writer) message(e *event.Event, detail []byte) bus.Message {
-	kind, id := e.FeedKind(), event.FeedID(e.ReceivedAt, e.Key())
-	b := append(w.buf[:0], `{"item":{"id":"`...)
+	b := append(w.bodies, `{"item":{"id":"`...)
 	b = append(b, id...)
 	b = append(b, `","kind":"`...)
 	b = append(b, kind...)
@@ -87,37 +135,46 @@ func (w *writer) message(e *event.Event, detail []byte) bus.Message {
 	b = w.who(append(b, `,"character":`...), subject)
 	b = w.who(append(b, `,"other":`...), other)
 	b = append(b, `,"detail":`...)
-	if detail != nil {
+	if detail != "" {
 		b = append(b, detail...)
 	} else {
 		b = w.detail(b, e)
 	}
-	w.buf = append(b, "}}"...)
-	return bus.Message{ID: id, Key: routing(e.World, kind), Body: bytes.Clone(w.buf)}
+	w.bodies = append(b, "}}"...)
+	end.body = len(w.bodies)
+	w.ends = append(w.ends, end)
 }
 
-// routing is a message's key: environment, world and kind.
-func routing(world event.World, kind string) string {
-	environment := "unknown"
-	switch world {
-	case 1000:
-		environment = string(event.PS4US)
-	case 2000:
-		environment = string(event.PS4EU)
+// appendRouting writes a message's key: environment, world and kind.
+func appendRouting(b []byte, world event.World, kind string) []byte {
+	switch {
+	case world == 1000:
+		b = append(b, event.PS4US...)
+	case world == 2000:
+		b = append(b, event.PS4EU...)
+	case world > 0 && world < 1000:
+		b = append(b, event.PC...)
 	default:
-		if world > 0 && world < 1000 {
-			environment = string(event.PC)
-		}
+		b = append(b, "unknown"...)
 	}
-	return environment + "." + strconv.Itoa(int(world)) + "." + kind
+	b = appendInt(append(b, '.'), int64(world))
+	return append(append(b, '.'), kind...)
 }
 
+// who writes the character called id as it is known.
 func (w *writer) who(b []byte, id event.CharacterID) []byte {
 	if id == 0 {
 		return append(b, "null"...)
 	}
-	c := w.cast[id]
-	b = appendInt(append(b, `{"id":"`...), int64(id))
+	if k, ok := w.names.characters[id]; ok {
+		return append(b, k.json...)
+	}
+	w.missing = append(w.missing, id)
+	return appendWho(b, event.Character{ID: id})
+}
+
+func appendWho(b []byte, c event.Character) []byte {
+	b = appendInt(append(b, `{"id":"`...), int64(c.ID))
 	b = appendString(append(b, `","name":`...), c.Name)
 	b = appendInt(append(b, `,"faction":`...), int64(c.Faction))
 	if !c.Outfit.IsZero() {

@@ -35,22 +35,35 @@ func details() map[event.Kind][]event.Detail {
 
 func testWriter() writer {
 	n := newNames(newFakeStore(), slog.New(slog.DiscardHandler))
-	n.learn([]event.Character{
+	n.learn(cast())
+	n.lookups = map[string]map[int64]string{event.LookupItem: {7214: "NS-7"}, event.LookupMetagame: {147: "Indar Alert"}}
+	return writer{names: n}
+}
+
+func cast() []event.Character {
+	return []event.Character{
 		{ID: alice, Name: "Alice", Faction: event.VS, Outfit: event.Outfit{ID: 37509488620604883, Tag: "T", Name: `"Q" <Outfit>`}},
 		{ID: bob, Name: "Bøb\n"},
-	})
-	n.lookups = map[string]map[int64]string{event.LookupItem: {7214: "NS-7"}, event.LookupMetagame: {147: "Indar Alert"}}
-	return writer{names: n, cast: n.characters}
+	}
 }
 
 // What is written by hand must be what encoding/json makes of event.FeedMessage.
 func TestFeedMessagesAreThoseOfTheVocabulary(t *testing.T) {
-	w := testWriter()
+	people := map[event.CharacterID]event.Character{}
+	for _, c := range cast() {
+		people[c.ID] = c
+	}
 	kinds := map[string]bool{}
 	for kind, all := range details() {
 		for _, detail := range all {
 			e := event.Event{Kind: kind, World: 10, Zone: 2, At: time.Unix(1_730_000_000, 0), ReceivedAt: time.Unix(1_730_000_001, 5), Detail: detail}
-			m := w.message(&e, nil)
+			w := testWriter()
+			w.all([]event.Event{e, e}, nil) // the second must come out whole as well
+			two := w.messages()
+			m := two[1]
+			if string(two[0].Body) != string(m.Body) || two[0].ID != m.ID || two[0].Key != "ps2.10."+e.FeedKind() {
+				t.Errorf("%s: got %+v and %+v of one event", kind, two[0], m)
+			}
 			if err := m.Check(); err != nil {
 				t.Errorf("%s: %v", kind, err)
 			}
@@ -68,10 +81,10 @@ func TestFeedMessagesAreThoseOfTheVocabulary(t *testing.T) {
 				t.Errorf("%s: got  %s\nwant %s", kind, m.Body, again)
 			}
 			subject, other := e.Characters()
-			if want := event.NewWho(w.cast[subject]); !same(f.Item.Character, want) {
+			if want := event.NewWho(people[subject]); !same(f.Item.Character, want) {
 				t.Errorf("%s: character %+v, want %+v", kind, f.Item.Character, want)
 			}
-			if want := event.NewWho(w.cast[other]); !same(f.Item.Other, want) {
+			if want := event.NewWho(people[other]); !same(f.Item.Other, want) {
 				t.Errorf("%s: other %+v, want %+v", kind, f.Item.Other, want)
 			}
 			if f.Item.ID != event.FeedID(e.ReceivedAt, e.Key()) || f.Item.ID != m.ID || f.Item.Kind != e.FeedKind() {

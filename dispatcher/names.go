@@ -3,7 +3,9 @@ package dispatcher
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"muster/event"
@@ -22,19 +24,26 @@ type names struct {
 	store Store
 	log   *slog.Logger
 
-	mu         sync.Mutex
-	characters map[event.CharacterID]event.Character
+	mu         sync.RWMutex
+	characters map[event.CharacterID]*known
 	outfits    map[event.OutfitID]event.Outfit
 	lookups    map[string]map[int64]string
-	known      int  // how many lookups there are
-	missed     bool // a lookup was asked for and not there
+	things     int // how many lookups there are
 	nextLoad   time.Time
 	loadDelay  time.Duration
+
+	missed atomic.Bool // a lookup was asked for and not there
+}
+
+// known is a character with its JSON as the feed shows it (event.Who).
+type known struct {
+	named bool
+	json  []byte
 }
 
 func newNames(s Store, log *slog.Logger) *names {
 	return &names{store: s, log: log, loadDelay: lookupEvery,
-		characters: make(map[event.CharacterID]event.Character), outfits: make(map[event.OutfitID]event.Outfit)}
+		characters: make(map[event.CharacterID]*known), outfits: make(map[event.OutfitID]event.Outfit)}
 }
 
 // learn takes what the roster says.
@@ -48,7 +57,7 @@ func (n *names) learn(characters []event.Character) {
 
 func (n *names) put(c event.Character) {
 	drop(n.characters, maxCharacters)
-	n.characters[c.ID] = c
+	n.characters[c.ID] = &known{named: c.Name != "", json: appendWho(nil, c)}
 	if !c.Outfit.IsZero() {
 		drop(n.outfits, maxOutfits)
 		n.outfits[c.Outfit.ID] = c.Outfit
@@ -72,41 +81,11 @@ func (n *names) forget() {
 	clear(n.characters)
 }
 
-// cast returns the characters of events, from memory or the store. Without the
-// store's answer it holds what is in memory.
-func (n *names) cast(ctx context.Context, events []event.Event, changes []event.PresenceChange) map[event.CharacterID]event.Character {
-	all := make(map[event.CharacterID]event.Character, len(events)/2+len(changes))
-	var missing []event.CharacterID
-	n.mu.Lock()
-	add := func(id event.CharacterID) {
-		if _, seen := all[id]; seen || id == 0 {
-			return
-		}
-		c, ok := n.characters[id]
-		if !ok {
-			c = event.Character{ID: id}
-			missing = append(missing, id)
-		}
-		all[id] = c
-	}
-	for i := range events {
-		a, b := events[i].Characters()
-		add(a)
-		add(b)
-	}
-	for _, c := range changes {
-		add(c.After.Character)
-	}
-	n.mu.Unlock()
-	if len(missing) > 0 {
-		n.read(ctx, missing, all)
-	}
-	return all
-}
-
-// read asks the store. Those it does not know are remembered without a name: the
-// roster says when one is learned.
-func (n *names) read(ctx context.Context, missing []event.CharacterID, all map[event.CharacterID]event.Character) {
+// read asks the store for characters not in memory. Those it does not know are
+// remembered without a name: the roster says when one is learned.
+func (n *names) read(ctx context.Context, missing []event.CharacterID) {
+	slices.Sort(missing)
+	missing = slices.Compact(missing)
 	found, err := n.store.Characters(ctx, missing)
 	if err != nil {
 		n.log.DebugContext(ctx, "names for the feed cannot be read", "characters", len(missing), "err", err)
@@ -115,36 +94,31 @@ func (n *names) read(ctx context.Context, missing []event.CharacterID, all map[e
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, id := range missing {
+		if k, ok := n.characters[id]; ok && k.named {
+			continue // the roster has spoken while the store was being read
+		}
 		c, ok := found[id]
 		if !ok {
 			c = event.Character{ID: id}
 		}
-		// The roster may have spoken while the store was being read.
-		if newer, ok := n.characters[id]; ok && newer.Name != "" {
-			c = newer
-		}
 		n.put(c)
-		all[id] = c
 	}
 }
 
-// lookup returns the name of id, "" if it has none.
+// lookup returns the name of id, "" if it has none. n.mu is held for reading.
 func (n *names) lookup(category string, id int64) string {
 	if id == 0 {
 		return ""
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	name, ok := n.lookups[category][id]
-	if !ok {
-		n.missed = true
+	if !ok && !n.missed.Load() {
+		n.missed.Store(true)
 	}
 	return name
 }
 
+// outfit returns what is known of id. n.mu is held for reading.
 func (n *names) outfit(id event.OutfitID) event.Outfit {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	if o, ok := n.outfits[id]; ok {
 		return o
 	}
@@ -154,9 +128,9 @@ func (n *names) outfit(id event.OutfitID) event.Outfit {
 // refresh reads the tables of names again if one was missing: soon at first, as
 // the roster may just be filling them, then ever more seldom.
 func (n *names) refresh(ctx context.Context) {
-	n.mu.Lock()
-	due := n.missed && !time.Now().Before(n.nextLoad)
-	n.mu.Unlock()
+	n.mu.RLock()
+	due := n.missed.Load() && !time.Now().Before(n.nextLoad)
+	n.mu.RUnlock()
 	if due {
 		n.loadLookups(ctx)
 	}
@@ -164,11 +138,13 @@ func (n *names) refresh(ctx context.Context) {
 
 func (n *names) loadLookups(ctx context.Context) {
 	fresh := make(map[string]map[int64]string)
-	known := 0
+	things := 0
+	n.missed.Store(false)
 	for _, category := range []string{event.LookupItem, event.LookupFacility, event.LookupMetagame,
 		event.LookupExperience, event.LookupAchievement} {
 		rows, err := n.store.Lookups(ctx, category)
 		if err != nil {
+			n.missed.Store(true)
 			n.log.DebugContext(ctx, "names of things cannot be read", "category", category, "err", err)
 			return
 		}
@@ -176,14 +152,14 @@ func (n *names) loadLookups(ctx context.Context) {
 		for _, l := range rows {
 			byID[l.ID] = l.Name
 		}
-		fresh[category], known = byID, known+len(byID)
+		fresh[category], things = byID, things+len(byID)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if known != n.known {
+	if things != n.things {
 		n.loadDelay = lookupEvery
 	}
-	n.lookups, n.known, n.missed = fresh, known, false
+	n.lookups, n.things = fresh, things
 	n.nextLoad = time.Now().Add(n.loadDelay)
 	n.loadDelay = min(2*n.loadDelay, lookupLimit)
 }

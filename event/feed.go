@@ -1,8 +1,9 @@
 package event
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -70,5 +71,14 @@ func Placeholder(id CharacterID) string {
 // digits of the time of receipt in nanoseconds, a dash, 8 of the key. Text order
 // is order of receipt.
 func FeedID(receivedAt time.Time, k Key) string {
-	return fmt.Sprintf("%016x-%x", uint64(receivedAt.UnixNano()), k[:4])
+	return string(AppendFeedID(make([]byte, 0, FeedIDLen), receivedAt, k))
+}
+
+// FeedIDLen is the length of a feed id in bytes.
+const FeedIDLen = 25
+
+// AppendFeedID appends what FeedID returns.
+func AppendFeedID(b []byte, receivedAt time.Time, k Key) []byte {
+	b = hex.AppendEncode(b, binary.BigEndian.AppendUint64(nil, uint64(receivedAt.UnixNano())))
+	return hex.AppendEncode(append(b, '-'), k[:4])
 }
