@@ -36,13 +36,6 @@ func (b *Bot) link(ctx context.Context, i *interaction) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	if len(before) == 0 {
-		// The friends watch comes with the first link; later it may have been removed.
-		w := alert.Watch{User: i.by, Kind: alert.WatchFriends, CreatedAt: b.now()}
-		if _, _, err := b.cfg.Store.AddWatch(ctx, w); err != nil {
-			return message{}, err
-		}
-	}
 	head := "✅ " + titled(c) + " is linked to you."
 	if !added {
 		head = "✅ " + titled(c) + " was linked to you already."

@@ -141,6 +141,9 @@ func (s *fakeStore) Link(_ context.Context, l alert.Link) (bool, error) {
 	if slices.Contains(s.links[l.User], l.Character) {
 		return false, nil
 	}
+	if len(s.links[l.User]) == 0 {
+		s.watches = append(s.watches, alert.Watch{ID: 1 << 40, User: l.User, Kind: alert.WatchFriends, CreatedAt: l.LinkedAt})
+	}
 	s.links[l.User] = append(s.links[l.User], l.Character)
 	return true, nil
 }
@@ -150,6 +153,9 @@ func (s *fakeStore) Unlink(_ context.Context, user alert.UserID, id event.Charac
 	defer s.mu.Unlock()
 	n := len(s.links[user])
 	s.links[user] = slices.DeleteFunc(s.links[user], func(c event.CharacterID) bool { return c == id })
+	if len(s.links[user]) == 0 {
+		s.watches = slices.DeleteFunc(s.watches, func(w alert.Watch) bool { return w.User == user && w.Kind == alert.WatchFriends })
+	}
 	return len(s.links[user]) < n, nil
 }
 

@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -100,8 +101,9 @@ func (b *Bot) outfitElsewhere(ctx context.Context, text string) (event.Outfit, e
 		b.log.Warn("outfit not looked up", "err", err)
 		return event.Outfit{}, tell("I do not know the outfit “%s” myself, and the game's query service does not answer at the "+
 			"moment. Please try again in a few minutes.", escape(text))
-	case len(found) == 1:
-		return found[0], nil
+	}
+	if o, ok := only(found); ok {
+		return o, nil
 	}
 	var names []string
 	for _, o := range found {
@@ -112,15 +114,26 @@ func (b *Bot) outfitElsewhere(ctx context.Context, text string) (event.Outfit, e
 }
 
 // exactly returns the only outfit whose tag or name is text.
-func exactly(known []event.Outfit, text string) (match event.Outfit, ok bool) {
-	n := 0
+func exactly(known []event.Outfit, text string) (event.Outfit, bool) {
+	var named []event.Outfit
 	for _, o := range known {
 		if strings.EqualFold(o.Tag, text) || strings.EqualFold(o.Name, text) {
-			match = o
-			n++
+			named = append(named, o)
 		}
 	}
-	return match, n == 1
+	return only(named)
+}
+
+// only returns the one outfit there is, or the one that has members: old and
+// empty outfits keep their tags (census 5.4).
+func only(outfits []event.Outfit) (event.Outfit, bool) {
+	if len(outfits) > 1 {
+		outfits = slices.DeleteFunc(slices.Clone(outfits), func(o event.Outfit) bool { return o.Members == 0 })
+	}
+	if len(outfits) != 1 {
+		return event.Outfit{}, false
+	}
+	return outfits[0], true
 }
 
 func unknownOutfit(text string) error {

@@ -30,7 +30,9 @@ type AlertStore interface {
 
 // A SubscriptionStore holds who wants to be told of whom.
 type SubscriptionStore interface {
+	// Link also adds the watch on friends, if it is the user's first link.
 	Link(ctx context.Context, l alert.Link) (added bool, err error)
+	// Unlink also removes that watch with the last link.
 	Unlink(ctx context.Context, user alert.UserID, character event.CharacterID) (bool, error)
 	Links(ctx context.Context, user alert.UserID) ([]event.Character, error)
 	AddWatch(ctx context.Context, w alert.Watch) (saved alert.Watch, added bool, err error)
