@@ -89,7 +89,7 @@ function draw(end) {
     if (before && day !== new Date(before.timestamp).toDateString()) out.push(el("li", { className: "day" }, day));
     if (m.id === state.mark) { out.push(el("li", { className: "day fresh" }, "New")); before = null; }
     const continued = before && before.author.id === m.author.id && !m.only_for === !before.only_for
-      && m.interaction_metadata?.type !== 2 && new Date(m.timestamp) - new Date(before.timestamp) < 420e3;
+      && m.interaction_metadata?.id === before.interaction_metadata?.id && new Date(m.timestamp) - new Date(before.timestamp) < 420e3;
     out.push(message(m, { world: state.world, continued, act: press, dismiss }));
     before = m;
   }

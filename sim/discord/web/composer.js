@@ -78,7 +78,6 @@ export function composer({ here, submit }) {
     if (mine !== turn) return;
     const choices = (found ?? []).map((c) => ({
       kind: "value", label: c.name, value: c.value, option: s.focused, text: s.before + c.name + " ",
-      detail: String(c.value) === c.name ? "" : String(c.value),
     }));
     const note = choices.length ? "" : found ? "No suggestions" : "The bot sent no suggestions in time";
     show(s, [...choices, ...s.items], note);

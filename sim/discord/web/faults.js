@@ -56,8 +56,8 @@ export function faults({ world, changed }) {
     show(list);
     $("stats").replaceChildren(...counters.flatMap(([k, label]) => [el("dt", {}, label), el("dd", {}, String(stats[k]))]));
     $("violations").replaceChildren(...(bad.length ? bad.slice(-8).reverse().map((v) => el("li", {}, el("span", {}, v.route + " — " + v.problems.join("; ")))) : [none("Nothing so far")]));
-    $("faults-people").replaceChildren(...world().users.map((u) => el("li", {}, el("span", {}, `${u.name}: DMs ${u.closed_dms ? "closed" : "open"}`),
-      el("button", { type: "button", onclick: async () => { await send("/sim/dms", { user: u.id, open: u.closed_dms }); await changed(); refresh(); } }, u.closed_dms ? "Open" : "Close"))));
+    $("faults-people").replaceChildren(...world().users.map((u) => el("li", {}, el("span", {}, `${u.name} ${u.closed_dms ? "refuses" : "takes"} direct messages`),
+      el("button", { type: "button", onclick: async () => { await send("/sim/dms", { user: u.id, open: u.closed_dms }); await changed(); refresh(); } }, u.closed_dms ? "Open DMs" : "Close DMs"))));
   }
 
   function show(list) {
