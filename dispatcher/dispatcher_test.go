@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,6 +49,7 @@ type rig struct {
 	bus    *bus.Memory
 	log    bytes.Buffer
 	reg    *prometheus.Registry
+	mu     sync.Mutex
 	heard  map[string][]bus.Message
 	cancel context.CancelFunc
 	done   chan error
@@ -60,6 +62,8 @@ func startRig(t *testing.T, s *fakeStore) *rig {
 	for _, topic := range []string{event.TopicFeed, event.TopicAlerts, event.TopicLookups} {
 		go func() {
 			_ = r.bus.Listen(context.Background(), topic, nil, func(m bus.Message, _ int) {
+				r.mu.Lock()
+				defer r.mu.Unlock()
 				r.heard[topic] = append(r.heard[topic], m)
 			})
 		}()
@@ -109,6 +113,8 @@ func sightings(payloads ...string) (bodies [][]byte) {
 func (r *rig) feed() (items []event.FeedItem) {
 	r.t.Helper()
 	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, m := range r.heard[event.TopicFeed] {
 		var f event.FeedMessage
 		if err := json.Unmarshal(m.Body, &f); err != nil {
