@@ -68,6 +68,18 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
+// eventually waits until ok says so.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("it does not come true that %s", what)
+		}
+	}
+}
+
 // redirect sends what is meant for Discord to the stand-in (notes 4).
 type redirect struct{ host string }
 

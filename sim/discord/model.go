@@ -1,7 +1,9 @@
 package discord
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -219,12 +221,26 @@ type Command struct {
 	Description              string            `json:"description"`
 	DescriptionLocalizations map[string]string `json:"description_localizations,omitempty"`
 	Options                  []CommandOption   `json:"options,omitempty"`
-	DefaultMemberPermissions *string           `json:"default_member_permissions"`
+	DefaultMemberPermissions *Permissions      `json:"default_member_permissions"`
 	DMPermission             *bool             `json:"dm_permission,omitempty"`
 	Contexts                 []int             `json:"contexts"`
 	IntegrationTypes         []int             `json:"integration_types"`
 	NSFW                     bool              `json:"nsfw"`
 	Version                  string            `json:"version"`
+}
+
+// Permissions is a bit set in decimal. It is read from a string, as Discord's
+// guide writes it, or from a number, as the OpenAPI document does.
+type Permissions string
+
+// UnmarshalJSON reads either form.
+func (p *Permissions) UnmarshalJSON(raw []byte) error {
+	text := strings.Trim(string(raw), `"`)
+	if _, err := strconv.ParseUint(text, 10, 64); err != nil {
+		return fmt.Errorf("read permissions %q: %w", text, err)
+	}
+	*p = Permissions(text)
+	return nil
 }
 
 // A CommandOption is a subcommand, a group of them, or a parameter.

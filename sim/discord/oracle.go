@@ -1,10 +1,13 @@
 package discord
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -53,11 +56,33 @@ func (o *oracle) check(method, pattern string, body any) ([]problem, error) {
 	if err != nil || sch == nil {
 		return nil, err
 	}
-	err = sch.Validate(body)
+	err = sch.Validate(numericPermissions(body))
 	if invalid, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
 		return leaves(invalid), nil
 	}
 	return nil, err
+}
+
+// numericPermissions returns body with permissions that are written as a
+// string, which Discord takes, as the number that its document asks for.
+func numericPermissions(body any) any {
+	switch b := body.(type) {
+	case []any:
+		out := make([]any, len(b))
+		for i, v := range b {
+			out[i] = numericPermissions(v)
+		}
+		return out
+	case map[string]any:
+		text, ok := b["default_member_permissions"].(string)
+		if _, err := strconv.ParseUint(text, 10, 64); !ok || err != nil {
+			return body
+		}
+		out := maps.Clone(b)
+		out["default_member_permissions"] = json.Number(text)
+		return out
+	}
+	return body
 }
 
 // schema returns the compiled schema of a route's body, or nil.
