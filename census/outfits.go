@@ -16,7 +16,7 @@ type outfitRow struct {
 	Name    str `json:"name"`
 	Leader  str `json:"leader_character_id"`
 	Members str `json:"member_count"`
-	Resolve part[struct {
+	Joined  part[struct {
 		Faction str `json:"faction_id"`
 	}] `json:"leader"`
 }
@@ -24,10 +24,15 @@ type outfitRow struct {
 func (r outfitRow) outfit() event.Outfit {
 	o := event.Outfit{ID: r.ID.outfit(), Tag: string(r.Tag), Name: string(r.Name),
 		Leader: r.Leader.character(), Members: int(r.Members.int32())}
-	if r.Resolve.v != nil {
-		o.Faction = r.Resolve.v.Faction.faction()
+	if r.Joined.v != nil {
+		o.Faction = r.Joined.v.Faction.faction()
 	}
 	return o
+}
+
+// leaderJoin asks for the leader's faction, which is the outfit's.
+func leaderJoin() term {
+	return term{"c:join", "character^on:leader_character_id^to:character_id^show:faction_id^inject_at:leader"}
 }
 
 // OutfitsByTag returns the outfits with that tag in any case, largest first.
@@ -37,7 +42,7 @@ func (q *Query) OutfitsByTag(ctx context.Context, env event.Environment, tag str
 	if !ok {
 		return nil, nil
 	}
-	got, err := q.outfits(ctx, env, []term{{"alias_lower", lower}, {"c:resolve", "leader"}, {"c:limit", "50"}})
+	got, err := q.outfits(ctx, env, []term{{"alias_lower", lower}, leaderJoin(), {"c:limit", "50"}})
 	slices.SortStableFunc(got, func(a, b event.Outfit) int { return cmp.Compare(b.Members, a.Members) })
 	return got, err
 }
@@ -47,7 +52,7 @@ func (q *Query) OutfitsByTag(ctx context.Context, env event.Environment, tag str
 func (q *Query) Outfits(ctx context.Context, env event.Environment, ids []event.OutfitID) ([]event.Outfit, error) {
 	var out []event.Outfit
 	for batch := range slices.Chunk(ids, maxBatch) {
-		got, err := q.outfits(ctx, env, []term{{"outfit_id", join(batch)}, {"c:resolve", "leader"},
+		got, err := q.outfits(ctx, env, []term{{"outfit_id", join(batch)}, leaderJoin(),
 			{"c:limit", strconv.Itoa(len(batch))}})
 		if err != nil {
 			return out, err
