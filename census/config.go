@@ -49,8 +49,8 @@ type StreamConfig struct {
 func (c StreamConfig) Validate() error {
 	u, err := url.Parse(c.URL)
 	switch {
-	case err != nil || (u.Scheme != "ws" && u.Scheme != "wss") || u.Host == "":
-		return errors.New("stream url must look like wss://host/path")
+	case err != nil || (u.Scheme != "ws" && u.Scheme != "wss") || u.Host == "" || u.RawQuery != "":
+		return errors.New("stream url must look like wss://host/path, without a query")
 	case !c.Environment.Valid():
 		return fmt.Errorf("environment %q is none of ps2, ps2ps4us, ps2ps4eu", c.Environment)
 	case c.ServiceID == "" || strings.HasPrefix(c.ServiceID, "s:"):

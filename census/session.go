@@ -91,10 +91,11 @@ func (s *Stream) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 				return err
 			}
 		case <-tick.C:
+			now := time.Now()
 			if len(frames) > 0 {
-				continue // judge what has arrived, not what was handled
+				now = lastFrame // we are behind: judge as of what was handled
 			}
-			if err := s.watch(lastFrame); err != nil {
+			if err := s.watch(now, lastFrame); err != nil {
 				return err
 			}
 		case <-ping.C:
@@ -144,14 +145,13 @@ func (s *Stream) write(conn *websocket.Conn, b []byte) error {
 	return nil
 }
 
-// watch judges the silence and returns why the connection must be given up.
-func (s *Stream) watch(lastFrame time.Time) error {
-	now := time.Now()
+// watch judges the silence at now and returns why the connection must be given up.
+func (s *Stream) watch(now, lastFrame time.Time) error {
 	if idle := now.Sub(lastFrame); idle > s.cfg.FrameTimeout {
 		return fmt.Errorf("no frame for %s", idle.Truncate(time.Second))
 	}
 	var suspects []event.World
-	s.setHealth(func(h *Health, now time.Time) { suspects = h.Suspects(now) })
+	s.setHealthAt(now, func(h *Health, now time.Time) { suspects = h.Suspects(now) })
 	if len(suspects) == 0 || now.Sub(s.dialedAt) < s.cfg.MinReconnect {
 		return nil
 	}

@@ -208,7 +208,10 @@ func (s *Stream) pause(err error) time.Duration {
 // setHealth changes the health under its lock and tells the handler about
 // every world that is different now.
 func (s *Stream) setHealth(change func(h *Health, now time.Time)) {
-	now := time.Now()
+	s.setHealthAt(time.Now(), change)
+}
+
+func (s *Stream) setHealthAt(now time.Time, change func(h *Health, now time.Time)) {
 	s.mu.Lock()
 	change(s.health, now)
 	var changed []event.StreamState

@@ -189,7 +189,7 @@ func (w *wire) unknown(e Event, reason string, payload []byte) Event {
 		e.At = e.ReceivedAt.Truncate(time.Second)
 	}
 	e.Kind = Unknown
-	e.Detail = Raw{Name: clip(w.EventName, 64), Reason: reason, Payload: bytes.Clone(payload)}
+	e.Detail = Raw{Name: clip(w.EventName, 64), Reason: reason, Payload: bytes.ToValidUTF8(payload, []byte("\uFFFD"))}
 	return e
 }
 

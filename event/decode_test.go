@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"muster/event"
 )
@@ -193,6 +194,15 @@ func TestInvalidUTF8BecomesValid(t *testing.T) {
 	if got := e.Detail.(event.Item).Context; got != "a\uFFFDb" {
 		t.Errorf("context %q", got)
 	}
+}
+
+func TestRawPayloadsAreValidUTF8SoThatTheyCanBeStored(t *testing.T) {
+	payload := "{\"event_name\":\"New\xc3\",\"timestamp\":\"1730180202\",\"world_id\":\"40\"}"
+	e := mustDecode(t, payload)
+	if raw := e.Detail.(event.Raw); !utf8.Valid(raw.Payload) || !utf8.ValidString(raw.Name) {
+		t.Errorf("kept %q under %q", raw.Payload, raw.Name)
+	}
+	roundTrip(t, e, payload)
 }
 
 func TestEventsAheadOfTheClockAreFlagged(t *testing.T) {

@@ -176,7 +176,7 @@ type Fish struct {
 type Raw struct {
 	Name    string          // event_name, cut to 64 bytes; may be empty
 	Reason  string          // why it could not be read; empty for a name not known
-	Payload json.RawMessage // as received, at most MaxPayload bytes
+	Payload json.RawMessage // as received, but always valid UTF-8; at most 3*MaxPayload bytes
 }
 
 func (Presence) detail()       {}
