@@ -1,12 +1,15 @@
 package notifier
 
 import (
+	"errors"
 	"sync"
 	"time"
 )
 
 // maxCached bounds a cache; when it is reached everything is forgotten.
 const maxCached = 64
+
+var errHalfMade = errors.New("the answer was not finished")
 
 // A cache keeps answers for a moment, so that many readers who come at once, as
 // after a restart, cost the store one query. Callers of one key share it.
@@ -38,7 +41,10 @@ func (c *cache) get(key string, make func() (any, error)) (any, error) {
 		c.m[key] = e
 	}
 	c.mu.Unlock()
-	e.once.Do(func() { e.value, e.err = make() })
+	e.once.Do(func() {
+		e.err = errHalfMade // what others find if make panics
+		e.value, e.err = make()
+	})
 	if e.err != nil {
 		c.mu.Lock()
 		if c.m[key] == e {
