@@ -100,7 +100,7 @@ func (b *Bot) whoElse(ctx context.Context, i *interaction) (message, error) {
 	}
 	var lines []string
 	for _, p := range on {
-		lines = append(lines, onLine(p))
+		lines = append(lines, onLine(titled(p.Character), p.Online))
 	}
 	return message{Embeds: []embed{{
 		Title: count(len(on), "friend is on", "friends are on"), Description: list(lines, maxDescription), Color: 0x3fa34d,

@@ -49,7 +49,7 @@ func (b *Bot) friendsOf(ctx context.Context, c event.Character) (embed, error) {
 	on := onlineOf(all)
 	var lines []string
 	for _, p := range on {
-		lines = append(lines, onLine(p))
+		lines = append(lines, onLine(titled(p.Character), p.Online))
 	}
 	if len(on) == 0 {
 		lines = append(lines, "Nobody is on at the moment.")
@@ -95,7 +95,7 @@ func (b *Bot) online(ctx context.Context, i *interaction) (message, error) {
 	slices.SortStableFunc(on, func(x, y event.Player) int { return x.Online.Since.Compare(y.Online.Since) })
 	var lines []string
 	for _, p := range on {
-		line := onLine(p)
+		line := onLine("**"+nameOf(p.Character)+"**", p.Online)
 		if p.MembershipRank != "" {
 			line += " · " + escape(p.MembershipRank)
 		}

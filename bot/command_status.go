@@ -65,13 +65,14 @@ func (b *Bot) worldLines(states []event.StreamState, online map[event.World]int,
 
 // holes lists what is missing of the last day's record.
 func holes(gaps []event.Gap, now time.Time) string {
+	gaps = slices.DeleteFunc(slices.Clone(gaps), func(g event.Gap) bool { return gapLength(g, now) < time.Second })
 	if len(gaps) == 0 {
 		return "No holes in the record of the last 24 hours."
 	}
 	slices.SortFunc(gaps, func(x, y event.Gap) int { return y.From.Compare(x.From) })
 	var lines []string
 	for _, g := range gaps {
-		length := gapLength(g, now).Round(time.Second).String()
+		length := span(gapLength(g, now))
 		if g.To.IsZero() {
 			length += ", still open"
 		}

@@ -109,17 +109,25 @@ func place(o event.Online) string {
 	return o.World.String()
 }
 
-// onLine is one line of a list of players who are on.
-func onLine(p event.Player) string {
-	s := "🟢 " + titled(p.Character)
-	if f := p.Character.Faction.String(); f != "" {
-		s += " " + f
-	}
-	s += " · " + place(p.Online)
-	if !p.Online.Since.IsZero() {
-		s += " · since " + ago(p.Online.Since)
+// onLine is one line of a list of players who are on: name, place, and when they
+// came. Short, for phones.
+func onLine(name string, o event.Online) string {
+	s := name + " · " + place(o)
+	if !o.Since.IsZero() {
+		s += " · " + ago(o.Since)
 	}
 	return s
+}
+
+// span writes a duration for people: "40 s", "12 min", "3 h 5 min".
+func span(d time.Duration) string {
+	switch d = d.Round(time.Second); {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 }
 
 // list joins lines up to limit characters, and says how many did not fit.
