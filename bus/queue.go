@@ -137,9 +137,11 @@ func (q *queue) giveBack(chunks []*chunk) {
 	i, _ := slices.BinarySearchFunc(q.ready, chunks[0].seq, func(c *chunk, seq int64) int {
 		return int(c.seq - seq)
 	})
+	interleaved := i < len(q.ready) && q.ready[i].seq < chunks[len(chunks)-1].seq // with those of another consumer
 	q.ready = slices.Insert(q.ready, i, chunks...)
-	// Several consumers may have held interleaved chunks.
-	slices.SortFunc(q.ready[i:], func(a, b *chunk) int { return int(a.seq - b.seq) })
+	if interleaved {
+		slices.SortFunc(q.ready[i:], func(a, b *chunk) int { return int(a.seq - b.seq) })
+	}
 	q.mu.Unlock()
 	q.signal()
 }

@@ -76,6 +76,7 @@ func OpenSpool(ctx context.Context, db *sql.DB, cfg SpoolConfig) (*Spool, error)
 		s.maxBytes = cfg.MaxBytes
 	}
 	if err := s.prepare(ctx); err != nil {
+		s.cancel()
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	go s.write()

@@ -34,11 +34,15 @@ func (d *Dispatcher) handle(ctx context.Context, b bus.Batch) error {
 		d.kept(ctx, "record", err)
 		return err
 	}
-	d.outage.answered(ctx)
+	d.storage.answered(ctx)
 	d.count(&in, got, len(b.Deliveries))
 	if err := d.announce(ctx, &in, got); err != nil {
+		if ctx.Err() == nil {
+			d.telling.failed(ctx, err)
+		}
 		return fmt.Errorf("announce: %w", err)
 	}
+	d.telling.answered(ctx)
 	if len(in.rejected) > 0 {
 		return &bus.Rejected{Reasons: in.rejected}
 	}

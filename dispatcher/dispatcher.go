@@ -74,7 +74,8 @@ type Dispatcher struct {
 	clock   func() time.Time
 	names   *names
 	metrics *metrics
-	outage  outage
+	storage outage
+	telling outage
 }
 
 // New returns a Dispatcher; Run starts it.
@@ -94,7 +95,11 @@ func New(cfg Config) *Dispatcher {
 	log := cfg.Log.With("role", "dispatcher")
 	return &Dispatcher{
 		bus: cfg.Bus, store: cfg.Store, log: log, idle: cfg.Idle, workers: cfg.Workers, clock: cfg.Clock,
-		names: newNames(cfg.Store, log), metrics: newMetrics(cfg.Registerer), outage: outage{log: log, clock: cfg.Clock},
+		names: newNames(cfg.Store, log), metrics: newMetrics(cfg.Registerer),
+		storage: outage{log: log, clock: cfg.Clock,
+			away: "storage does not answer, events wait in the queue", back: "storage answers again"},
+		telling: outage{log: log, clock: cfg.Clock,
+			away: "what was stored cannot be announced, trying again", back: "announcing works again"},
 	}
 }
 
@@ -164,8 +169,9 @@ func (d *Dispatcher) tidy(ctx context.Context) {
 			d.log.WarnContext(ctx, "timeouts could not be put on the feed", "changes", len(changes), "err", err)
 		}
 	}
-	_, err := d.store.Rollup(ctx, now)
-	d.kept(ctx, "roll up", err)
+	if _, err := d.store.Rollup(ctx, now); d.kept(ctx, "roll up", err) {
+		d.storage.answered(ctx)
+	}
 }
 
 // kept notes whether storage answered; it is quiet while ctx ends.
@@ -174,7 +180,7 @@ func (d *Dispatcher) kept(ctx context.Context, what string, err error) bool {
 	case err == nil:
 		return true
 	case ctx.Err() == nil:
-		d.outage.failed(ctx, fmt.Errorf("%s: %w", what, err))
+		d.storage.failed(ctx, fmt.Errorf("%s: %w", what, err))
 	}
 	return false
 }

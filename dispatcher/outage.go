@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// An outage says once that storage stopped answering and once that it answers
+// An outage says once that something stopped working and once that it works
 // again, however often it is tried in between.
 type outage struct {
-	log   *slog.Logger
-	clock func() time.Time
+	log        *slog.Logger
+	clock      func() time.Time
+	away, back string // what it says
 
 	mu    sync.Mutex
-	since time.Time // zero while storage answers
+	since time.Time // zero while it works
 }
 
 func (o *outage) failed(ctx context.Context, err error) {
@@ -24,7 +25,7 @@ func (o *outage) failed(ctx context.Context, err error) {
 		return
 	}
 	o.since = o.clock()
-	o.log.WarnContext(ctx, "storage does not answer, events wait in the queue", "err", err)
+	o.log.WarnContext(ctx, o.away, "err", err)
 }
 
 func (o *outage) answered(ctx context.Context) {
@@ -33,6 +34,6 @@ func (o *outage) answered(ctx context.Context) {
 	if o.since.IsZero() {
 		return
 	}
-	o.log.InfoContext(ctx, "storage answers again", "after", o.clock().Sub(o.since).Round(time.Millisecond))
+	o.log.InfoContext(ctx, o.back, "after", o.clock().Sub(o.since).Round(time.Millisecond))
 	o.since = time.Time{}
 }
