@@ -13,6 +13,7 @@ type collectionDef struct {
 	// bare collections take ids only, and of the commands only joins and
 	// trees (census 5.2).
 	bare         bool
+	whole        bool   // answers all its matches, whatever c:limit
 	statusField  string // where a join shows "service_unavailable"; "" puts the text in place of the part
 	perCharacter func(*query, *character) []row
 	rows         func(*query) []row
@@ -33,7 +34,7 @@ var collections = map[string]*collectionDef{
 	"outfit":                            {key: "outfit_id", rows: outfitRows},
 	"outfit_member":                     {key: "outfit_id", perCharacter: memberRow, ids: []string{"character_id"}},
 	"outfit_member_extended":            {key: "outfit_id", perCharacter: extendedRow, ids: []string{"character_id"}},
-	"map":                               {key: "world_id", rows: mapRows},
+	"map":                               {key: "world_id", whole: true, rows: mapRows},
 	"item":                              {key: "item_id", rows: staticRows("item"), ids: []string{"item_category_id", "faction_id"}},
 	"item_category":                     {key: "item_category_id", rows: staticRows("item_category")},
 	"item_to_weapon":                    {key: "item_id", rows: staticRows("item_to_weapon"), ids: []string{"weapon_id"}},

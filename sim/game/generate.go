@@ -45,7 +45,7 @@ func (s *Server) Step(n int) {
 
 // tick generates what happens in d. The caller holds the lock.
 func (s *Server) tick(d time.Duration) {
-	if s.paused || s.rate == 0 && !s.cfg.Manual {
+	if s.paused || s.rate == 0 {
 		return
 	}
 	now := s.now()
@@ -54,8 +54,8 @@ func (s *Server) tick(d time.Duration) {
 		s.front(w, now)
 	}
 	s.budget = min(s.budget+s.rate*d.Seconds(), s.rate+1)
-	for s.budget >= 1 {
-		s.budget -= float64(max(s.scene(), 1))
+	for tries := 4*int(s.budget) + 4; s.budget >= 1 && tries > 0; tries-- {
+		s.budget -= float64(s.scene()) // 0 when nobody was in reach
 	}
 }
 
@@ -98,7 +98,10 @@ func (s *Server) comeAndGo(now time.Time) {
 			}
 		}
 	}
-	for i := 0; !now.Before(s.next) && i < 50; i++ {
+	if now.Sub(s.next) > 10*s.cfg.PresenceEvery { // after a pause nobody rushes in
+		s.next = now
+	}
+	for !now.Before(s.next) {
 		s.oneComesOrGoes(now)
 		s.next = s.next.Add(s.cfg.PresenceEvery/2 + time.Duration(s.rng.Int64N(int64(s.cfg.PresenceEvery)+1)))
 	}
@@ -107,7 +110,7 @@ func (s *Server) comeAndGo(now time.Time) {
 // oneComesOrGoes moves a random character, towards half of each world online.
 func (s *Server) oneComesOrGoes(now time.Time) {
 	w := s.model.byWorld[s.model.chars[s.rng.IntN(len(s.model.chars))].world]
-	wantOnline := len(w.online)*2 < len(w.chars) != (s.rng.IntN(4) == 0)
+	wantOnline := len(w.online)*2 < len(w.chars) != (s.rng.IntN(5) < 2)
 	for range 30 {
 		c := w.chars[s.rng.IntN(len(w.chars))]
 		if c.fixed || c.online == wantOnline || now.Before(c.until) {
@@ -187,6 +190,11 @@ func (s *Server) logout(c *character) {
 	s.sendPresence(c, "PlayerLogout")
 }
 
+// sendPresence sends the event even when its like went out in this second:
+// presence and journal must not part.
 func (s *Server) sendPresence(c *character, name string) {
-	s.send(s.model.byWorld[c.world], map[string]string{"event_name": name, "character_id": c.id})
+	w := s.model.byWorld[c.world]
+	s.emit(newEvent(w.env, map[string]string{
+		"event_name": name, "character_id": c.id, "timestamp": itoa(s.now().Unix()), "world_id": w.id,
+	}))
 }

@@ -166,8 +166,8 @@ func mustGet(t *testing.T, s *Server, path string) (string, *http.Response) {
 	return string(body), resp
 }
 
-// query asks the query service and returns the list's rows.
-func query1(t *testing.T, s *Server, rest string) []map[string]any {
+// mustQuery asks the query service and returns the list's rows.
+func mustQuery(t *testing.T, s *Server, rest string) []map[string]any {
 	t.Helper()
 	body, _ := mustGet(t, s, "/s:test/get/ps2:v2/"+rest)
 	m := mustObject(t, body)

@@ -74,6 +74,9 @@ func (q *query) history() ([]row, *queryError) {
 		for _, kind := range kinds {
 			if len(rows) < limit && slices.Contains(historyKinds[kind].events, e.event.name) && q.concerns(kind, e.event) {
 				rows = append(rows, historyRow(kind, e.event))
+				if q.collection == "event" {
+					break // of everybody: a death is one row, asked for by either name
+				}
 			}
 		}
 		return len(rows) < limit

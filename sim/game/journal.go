@@ -31,11 +31,16 @@ type journal struct {
 	maxBytes int64
 }
 
+// entryOverhead is about what an entry costs besides its payload, in bytes.
+const entryOverhead = 400
+
+func (e *Entry) size() int64 { return int64(len(e.Payload)) + entryOverhead }
+
 func (j *journal) add(e Entry) int64 {
 	j.last++
 	e.N = j.last
-	for j.count > 0 && (j.count >= j.maxCount || j.bytes+int64(len(e.Payload)) > j.maxBytes) {
-		j.bytes -= int64(len(j.ring[j.head].Payload))
+	for j.count > 0 && (j.count >= j.maxCount || j.bytes+e.size() > j.maxBytes) {
+		j.bytes -= j.ring[j.head].size()
 		j.ring[j.head] = Entry{}
 		j.head = (j.head + 1) % len(j.ring)
 		j.count--
@@ -45,7 +50,7 @@ func (j *journal) add(e Entry) int64 {
 	}
 	j.ring[(j.head+j.count)%len(j.ring)] = e
 	j.count++
-	j.bytes += int64(len(e.Payload))
+	j.bytes += e.size()
 	return e.N
 }
 

@@ -168,6 +168,9 @@ func (q *query) run() (row, *queryError) {
 	}
 	rows = filter(rows, terms, q.foldsCase())
 	rows = having(rows, q.params.Get("c:has"))
+	if q.params.Get("c:exactMatchFirst") == "true" {
+		rows = exactFirst(rows, terms)
+	}
 	if q.count {
 		return row{"count": len(rows)}, nil
 	}
@@ -179,7 +182,7 @@ func (q *query) foldsCase() bool { return q.params.Get("c:case") == "false" }
 // page sorts, cuts, joins, resolves and projects.
 func (q *query) page(def *collectionDef, rows []row) (row, *queryError) {
 	sortRows(rows, q.params.Get("c:sort"))
-	if !def.bare {
+	if !def.bare && !def.whole {
 		start, err := q.number("c:start", 0)
 		if err != nil {
 			return nil, err
@@ -202,6 +205,10 @@ func (q *query) shape(rows []row) (row, *queryError) {
 	out := make([]row, len(rows))
 	for i, r := range rows {
 		out[i] = cloneRow(r)
+		if q.collection == "map" { // its terms are not among its fields
+			delete(out[i], "world_id")
+			delete(out[i], "zone_ids")
+		}
 	}
 	def := collections[q.collection]
 	added := map[string]bool{}

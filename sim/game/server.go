@@ -182,6 +182,21 @@ func (s *Server) Now() time.Time {
 // maxRecent bounds the characters recentCharacterIds knows of.
 const maxRecent = 20_000
 
+// remember notes whom an event was about; when the table is full, somebody
+// is forgotten for it.
+func (s *Server) remember(e *wireEvent, now time.Time) {
+	if e.character == "" || e.character == "0" {
+		return
+	}
+	if len(s.recent) >= maxRecent {
+		for id := range s.recent {
+			delete(s.recent, id)
+			break
+		}
+	}
+	s.recent[e.character] = recentCharacter{env: e.env, at: now}
+}
+
 // emit writes an event to the journal and hands it to every subscriber whose
 // subscription matches. The caller holds the lock.
 func (s *Server) emit(e *wireEvent) {
@@ -189,9 +204,7 @@ func (s *Server) emit(e *wireEvent) {
 	lost := s.faults.loses(e)
 	n := s.journal.add(Entry{At: now, Payload: e.payload, Lost: lost, event: e})
 	s.counts[e.name]++
-	if e.character != "" && e.character != "0" && len(s.recent) < maxRecent {
-		s.recent[e.character] = recentCharacter{env: e.env, at: now}
-	}
+	s.remember(e, now)
 	if lost {
 		return
 	}

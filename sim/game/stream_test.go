@@ -66,7 +66,7 @@ func TestTheQueryServiceKnowsWhoLoggedIn(t *testing.T) {
 	if err := s.Login("Ravenholt"); err != nil {
 		t.Fatal(err)
 	}
-	rows := query1(t, s, "character?name.first_lower=ravenholt&c:resolve=online_status,world,outfit&c:show=character_id,name.first")
+	rows := mustQuery(t, s, "character?name.first_lower=ravenholt&c:resolve=online_status,world,outfit&c:show=character_id,name.first")
 	if len(rows) != 1 || rows[0]["online_status"] != "10" || rows[0]["world_id"] != "10" || rows[0]["faction_id"] != nil {
 		t.Fatalf("got %v", rows)
 	}

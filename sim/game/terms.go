@@ -234,6 +234,23 @@ func compareValues(a, b string) int {
 	return strings.Compare(a, b)
 }
 
+// exactFirst puts rows ahead that equal a value of "^" or "*".
+func exactFirst(rows []row, terms []term) []row {
+	exact := func(r row) int {
+		for _, t := range terms {
+			for _, v := range t.values {
+				if (v.modifier == '^' || v.modifier == '*') && slices.Contains(valuesAt(r, t.field), v.text) {
+					return 0
+				}
+			}
+		}
+		return 1
+	}
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b row) int { return exact(a) - exact(b) })
+	return rows
+}
+
 func having(rows []row, fields string) []row {
 	for _, f := range splitList(fields, ",") {
 		rows = slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return !has(r, f) })

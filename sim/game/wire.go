@@ -25,24 +25,31 @@ func (e *wireEvent) presence() bool { return e.name == "PlayerLogin" || e.name =
 
 // newEvent makes an event from fields; its keys come out sorted (census 2).
 func newEvent(env string, fields map[string]string) *wireEvent {
-	payload, err := json.Marshal(fields)
-	if err != nil { // a map of strings always encodes
-		panic(err)
-	}
+	line := envelope(mustJSON(fields))
 	unix, _ := strconv.ParseInt(fields["timestamp"], 10, 64)
 	return &wireEvent{
 		name: fields["event_name"], world: fields["world_id"], zone: fields["zone_id"], env: env, unix: unix,
 		character: fields["character_id"], attacker: fields["attacker_character_id"],
-		experience: fields["experience_id"], payload: payload, line: envelope(payload),
+		experience: fields["experience_id"], payload: payloadOf(line), line: line,
 	}
+}
+
+const (
+	envelopeHead = `{"payload":`
+	envelopeTail = `,"service":"event","type":"serviceMessage"}`
+)
+
+// payloadOf is the payload inside an enveloped line, not a copy of it.
+func payloadOf(line []byte) json.RawMessage {
+	return line[len(envelopeHead) : len(line)-len(envelopeTail)]
 }
 
 // envelope wraps a payload as the service does.
 func envelope(payload []byte) []byte {
-	line := make([]byte, 0, len(payload)+56)
-	line = append(line, `{"payload":`...)
+	line := make([]byte, 0, len(envelopeHead)+len(payload)+len(envelopeTail))
+	line = append(line, envelopeHead...)
 	line = append(line, payload...)
-	return append(line, `,"service":"event","type":"serviceMessage"}`...)
+	return append(line, envelopeTail...)
 }
 
 // errNotAnEvent is what a recorded line that is no event decodes to.

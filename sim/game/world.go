@@ -257,7 +257,7 @@ func (m *model) addOutfits(rng *rand.Rand, names *namer, w *worldState, start ti
 			}
 		}
 		for len(pool) > 2 {
-			n := min(len(pool), 6+rng.IntN(14))
+			n := min(len(pool), len(demoCast)+rng.IntN(14))
 			m.newOutfit(rng, names, w, faction, pool[:n], start)
 			pool = pool[n:]
 		}
