@@ -2,7 +2,9 @@ package discord
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -69,7 +71,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	c := &gatewayConn{g: g, ws: ws, out: make(chan outgoing, maxOutgoing), gone: make(chan struct{}), version: r.URL.Query().Get("v")}
 	if !g.enter(c) {
-		ws.Close()
+		_ = ws.Close()
 		return
 	}
 	defer g.wg.Done()
@@ -125,7 +127,7 @@ func validVersion(v string) bool { return v == "" || v == "9" || v == "10" }
 
 // lost says 4009 to a client that has been silent for too long.
 func (c *gatewayConn) lost(err error) {
-	if e, ok := err.(interface{ Timeout() bool }); ok && e.Timeout() && !c.silent.Load() {
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() && !c.silent.Load() {
 		_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(4009, closeReasons[4009]), time.Now().Add(time.Second))
 	}
 }

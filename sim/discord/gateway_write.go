@@ -72,7 +72,7 @@ func (c *gatewayConn) close(code int) {
 func (c *gatewayConn) drop() {
 	c.once.Do(func() {
 		close(c.gone)
-		c.ws.Close()
+		_ = c.ws.Close()
 	})
 }
 

@@ -138,7 +138,7 @@ func (l *limiter) ban() time.Duration {
 // bucketName is the opaque name of a bucket.
 func bucketName(key string) string {
 	h := fnv.New64a()
-	h.Write([]byte(key))
+	_, _ = h.Write([]byte(key))
 	return strconv.FormatUint(h.Sum64(), 16)
 }
 

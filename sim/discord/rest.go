@@ -3,6 +3,7 @@ package discord
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -249,7 +250,7 @@ func (c *call) parts(raw []byte, boundary string) ([]byte, error) {
 	mr := multipart.NewReader(bytes.NewReader(raw), boundary)
 	for {
 		p, err := mr.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return payload, nil
 		}
 		if err != nil {

@@ -95,7 +95,7 @@ func (s *Server) Start(addr string) error {
 	if s.listener != nil || s.closed {
 		return errors.New("the stand-in discord was started before")
 	}
-	ln, err := net.Listen("tcp", addr)
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("listen for the stand-in discord: %w", err)
 	}
