@@ -2,6 +2,7 @@ package storage
 
 import (
 	"sync"
+	"time"
 
 	"muster/event"
 )
@@ -11,10 +12,10 @@ import (
 //
 // A stale entry does no harm. It can only make Record skip a sign of life, and
 // only one that is newer than the last logout known here and less than
-// cacheStep newer than what is stored; the next one after that goes to the
-// table, whose row decides. So with several dispatchers a character that another
-// one has ended is back at most cacheStep of game time late, and an entry that is
-// missing costs one read. A sign of life wrongly skipped is not lost either: the
+// cacheStep newer than what is stored; the next one after that is taken to the
+// table within dueEvery, and its row decides. So with several dispatchers a
+// character that another one has ended is back about a minute late at most, and
+// an entry that is missing costs one read. A sign of life wrongly skipped is not lost either: the
 // event itself is stored, and what was skipped takes part in the next fold.
 //
 // It keeps at most about limit entries: when the young half is full, the old
@@ -23,7 +24,17 @@ type presenceCache struct {
 	mu         sync.Mutex
 	half       int
 	young, old map[event.CharacterID]*hot
+	// due are characters whose row lags by cacheStep. They are written together,
+	// for their rows share pages, and pages are what a commit pays for.
+	due   map[event.CharacterID]touch
+	dueAt time.Time // when they were last taken
 }
+
+// Bounds of what is due: that many, or that old by the dispatcher's clock.
+const (
+	dueMost  = 1000
+	dueEvery = 10 * time.Second
+)
 
 // cacheStep is how far, in seconds of game time, the stored last sign of life
 // may lag behind.
@@ -40,7 +51,7 @@ type hot struct {
 }
 
 func newPresenceCache(limit int) *presenceCache {
-	return &presenceCache{half: max(limit/2, 1), young: map[event.CharacterID]*hot{}}
+	return &presenceCache{half: max(limit/2, 1), young: map[event.CharacterID]*hot{}, due: map[event.CharacterID]touch{}}
 }
 
 // get needs mu.
@@ -63,25 +74,62 @@ func (c *presenceCache) put(id event.CharacterID, h *hot) {
 	c.young[id] = h
 }
 
-// ordinary reports whether activity at (at, world, zone) adds nothing to what is
-// stored but a few seconds.
+// ordinary reports whether activity at (at, world, zone) says nothing but that
+// somebody is still there.
 func (h *hot) ordinary(at int64, world event.World, zone event.Zone) bool {
-	return h != nil && h.world == world && h.zone == zone &&
-		at > h.loggedOut && at >= h.session && at < h.storedSeen+cacheStep
+	return h != nil && h.world == world && h.zone == zone && at > h.loggedOut && at >= h.session
 }
 
-// A touch is ordinary activity: only the cache is told.
+// lags reports whether the table must hear of activity at at.
+func (h *hot) lags(at int64) bool { return at >= h.storedSeen+cacheStep }
+
+// A touch is ordinary activity. As long as the table does not lag too far
+// behind, only the cache is told.
 type touch struct {
 	h  *hot
 	id event.CharacterID
 	at int64
 }
 
-func (c *presenceCache) committed(touched []touch, tracks []event.Track) {
+// note puts t on the list of what is due; it needs mu. That the transaction may
+// yet fail does no harm: the event was seen all the same.
+func (c *presenceCache) note(t touch) {
+	if t.at > c.due[t.id].at {
+		c.due[t.id] = t
+	}
+}
+
+// takeDue returns what is to be written now, if anything; it needs mu. It stays on
+// the list until it is committed.
+func (c *presenceCache) takeDue(now time.Time) []touch {
+	if len(c.due) == 0 || len(c.due) < dueMost && now.Sub(c.dueAt).Abs() < dueEvery {
+		return nil
+	}
+	c.dueAt = now
+	list := make([]touch, 0, len(c.due))
+	for id, t := range c.due {
+		if c.get(id) != t.h { // folded or ended since
+			delete(c.due, id)
+			continue
+		}
+		list = append(list, t)
+	}
+	return list
+}
+
+// committed takes in what a transaction has stored: touched were seen, of those
+// refreshed the table knows it too, tracks were folded.
+func (c *presenceCache) committed(touched, refreshed []touch, tracks []event.Track) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range touched {
 		t.h.lastSeen = max(t.h.lastSeen, t.at)
+	}
+	for _, t := range refreshed {
+		t.h.storedSeen = max(t.h.storedSeen, t.at)
+		if d := c.due[t.id]; d.h == t.h && d.at <= t.at {
+			delete(c.due, t.id)
+		}
 	}
 	for i := range tracks {
 		t := &tracks[i]

@@ -40,6 +40,7 @@ func (r *recording) gather(rec event.Record) {
 			r.gatherEvent(&rec.Events[i])
 		}
 	}
+	r.lagging = s.cache.takeDue(r.now)
 	s.known.mu.Unlock()
 	s.cache.mu.Unlock()
 	for _, o := range rec.Observations {
@@ -51,7 +52,6 @@ func (r *recording) gather(rec event.Record) {
 		r.signs = append(r.signs, sign{o.Character, false, event.Evidence{Sign: kind, At: at, World: o.World}})
 		r.ids = append(r.ids, o.Character) // its row is looked up again: observations are few
 	}
-	r.gatherTouched()
 }
 
 func (r *recording) gatherEvent(e *event.Event) {
@@ -84,12 +84,60 @@ func (r *recording) present(e *event.Event, kind event.Sign, id event.CharacterI
 	at := e.EvidenceAt()
 	if kind == event.SignActivity {
 		h := r.t.s.cache.get(id)
-		if h.ordinary(at.Unix(), e.World, e.Zone) {
-			r.touched = append(r.touched, touch{h, id, at.Unix()})
+		if second := at.Unix(); h.ordinary(second, e.World, e.Zone) {
+			t := touch{h, id, second}
+			r.touched = append(r.touched, t)
+			if h.lags(second) {
+				r.t.s.cache.note(t)
+			}
 			return
 		}
 	}
 	r.signs = append(r.signs, sign{id, false, event.Evidence{Sign: kind, At: at, World: e.World, Zone: e.Zone}})
+}
+
+// refresh tells the table of ordinary activity, without reading it first. Where
+// a row is not as the cache has it, all of that second are folded in full. So they
+// are on MySQL, where locking rows twice in different orders is a deadlock.
+func (r *recording) refresh(ctx context.Context) error {
+	bySecond := map[int64][]touch{}
+	for _, t := range r.lagging {
+		bySecond[t.at] = append(bySecond[t.at], t)
+	}
+	for second, list := range bySecond {
+		ok := false
+		if !r.t.s.d.mysql {
+			var err error
+			if ok, err = r.refreshSecond(ctx, second, list); err != nil {
+				return err
+			}
+		}
+		if ok {
+			r.refreshed = append(r.refreshed, list...)
+			continue
+		}
+		for _, t := range list {
+			r.signs = append(r.signs, sign{t.id, true, event.Evidence{Sign: event.SignActivity,
+				At: fromSec(second), World: t.h.world, Zone: t.h.zone}})
+		}
+	}
+	return nil
+}
+
+// The plus keeps SQLite from going through everybody online by the index.
+func (r *recording) refreshSecond(ctx context.Context, second int64, list []touch) (ok bool, err error) {
+	ids := make([]event.CharacterID, len(list))
+	for i, t := range list {
+		ids[i] = t.id
+	}
+	var changed int64
+	err = eachIn(ids, func(marks string, args []any) error {
+		n, err := r.t.exec(ctx, "UPDATE presence SET last_seen_at = MAX(last_seen_at, ?) WHERE +online = 1 AND character_id IN ("+marks+")",
+			slices.Concat([]any{second}, args)...)
+		changed += n
+		return err
+	})
+	return changed == int64(len(ids)), err
 }
 
 // gatherTouched adds the newest sign of life that only the cache knows for the
@@ -123,9 +171,13 @@ func (r *recording) gatherTouched() {
 
 // presence folds the evidence into the stored tracks and writes what changed.
 func (r *recording) presence(ctx context.Context) error {
+	if err := r.refresh(ctx); err != nil {
+		return err
+	}
 	if len(r.signs) == 0 {
 		return nil
 	}
+	r.gatherTouched()
 	slices.SortStableFunc(r.signs, func(a, b sign) int {
 		return cmp.Or(cmp.Compare(a.id, b.id), -cmp.Compare(bit(a.known), bit(b.known)),
 			a.At.Compare(b.At), cmp.Compare(a.Sign, b.Sign))
@@ -152,9 +204,7 @@ func (r *recording) presence(ctx context.Context) error {
 			after = f.Track
 		}
 		r.tracks = append(r.tracks, after)
-		if after != before {
-			w.track(after)
-		}
+		w.track(before, after)
 	}
 	return w.flush(ctx, r.t)
 }
@@ -248,6 +298,7 @@ var (
 	trackWords   = "character_id online world zone last_seen_at logged_out_at session_at inferred end_reason"
 	trackAbsent  = newShape("presence", trackWords, "character_id")
 	trackShape   = newShape("presence", trackWords, "character_id", "online", "world", "zone", "last_seen_at", "logged_out_at", "session_at", "inferred", "end_reason")
+	seenShape    = newShape("presence", trackWords, "character_id", "zone", "last_seen_at")
 	sessionShape = newShape("sessions", "character_id started_at world inferred ended_at end_reason", "character_id, started_at",
 		"world", "inferred", "ended_at", "end_reason")
 )
@@ -255,6 +306,7 @@ var (
 // A presenceWriter collects rows, so that each table is written once.
 type presenceWriter struct {
 	tracks []any
+	seen   []any // tracks whose row is only to learn where and when
 	rows   map[sessionKey]event.Session
 	gone   map[sessionKey]bool
 }
@@ -268,9 +320,19 @@ func newPresenceWriter() *presenceWriter {
 	return &presenceWriter{rows: map[sessionKey]event.Session{}, gone: map[sessionKey]bool{}}
 }
 
-func (w *presenceWriter) track(t event.Track) {
-	w.tracks = append(w.tracks, int64(t.Character), bit(t.Online.Online), int64(t.World), int64(t.Zone),
-		sec(t.LastSeen), sec(t.LoggedOut), sec(t.Session), bit(t.Inferred), string(t.End))
+// track writes after where it differs from before. Most differ in where and when
+// somebody was last seen: then the indexed columns are left alone.
+func (w *presenceWriter) track(before, after event.Track) {
+	if before == after {
+		return
+	}
+	to := &w.tracks
+	before.Zone, before.LastSeen = after.Zone, after.LastSeen
+	if before == after {
+		to = &w.seen
+	}
+	*to = append(*to, int64(after.Character), bit(after.Online.Online), int64(after.World), int64(after.Zone),
+		sec(after.LastSeen), sec(after.LoggedOut), sec(after.Session), bit(after.Inferred), string(after.End))
 }
 
 func (w *presenceWriter) sessions(id event.CharacterID, f event.Folded) {
@@ -288,6 +350,9 @@ func (w *presenceWriter) sessions(id event.CharacterID, f event.Folded) {
 
 func (w *presenceWriter) flush(ctx context.Context, t *tx) error {
 	if _, err := t.insert(ctx, trackShape, w.tracks); err != nil {
+		return err
+	}
+	if _, err := t.insert(ctx, seenShape, w.seen); err != nil {
 		return err
 	}
 	for _, k := range sortedKeys(w.gone) {

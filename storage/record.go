@@ -78,7 +78,7 @@ func newBatch(events []event.Event) (*batch, error) {
 		if len(rows) == 0 {
 			continue
 		}
-		slices.SortStableFunc(rows, compareRows)
+		slices.SortFunc(rows, func(a, b row) int { return cmp.Or(compareRows(a, b), cmp.Compare(a.i, b.i)) })
 		rows = slices.CompactFunc(rows, func(a, b row) bool { return compareRows(a, b) == 0 })
 		b.kinds[kind] = rows
 		args := make([]any, 0, len(rows)*len(b.tables[kind].cols))
@@ -98,7 +98,10 @@ func newBatch(events []event.Event) (*batch, error) {
 var tables = kindTables()
 
 func compareRows(a, b row) int {
-	return cmp.Or(cmp.Compare(a.at, b.at), bytes.Compare(a.key[:], b.key[:]))
+	if a.at != b.at {
+		return cmp.Compare(a.at, b.at)
+	}
+	return bytes.Compare(a.key[:], b.key[:])
 }
 
 // A recording is one attempt at a Record.
@@ -109,12 +112,14 @@ type recording struct {
 	again bool // an earlier attempt may have been committed without our knowing
 	out   event.Recorded
 
-	signs   []sign // evidence that needs the presence table
-	touched []touch
-	news    []news
-	tracks  []event.Track // as written
-	newIDs  []event.CharacterID
-	ids     []event.CharacterID // seen in new events, not known to have a row
+	signs     []sign  // evidence that needs the presence table
+	touched   []touch // evidence that the cache absorbs
+	lagging   []touch // those of touched that the table must hear of
+	refreshed []touch // those it has heard of
+	news      []news
+	tracks    []event.Track // as written
+	newIDs    []event.CharacterID
+	ids       []event.CharacterID // seen in new events, not known to have a row
 }
 
 func (r *recording) run(ctx context.Context, rec event.Record) error {
@@ -240,7 +245,7 @@ func (t *tx) addCharacters(ctx context.Context, ids []event.CharacterID) ([]even
 
 // remember brings the caches up to what was committed.
 func (r *recording) remember(s *Store) {
-	s.cache.committed(r.touched, r.tracks)
+	s.cache.committed(r.touched, r.refreshed, r.tracks)
 	s.known.add(r.newIDs)
 }
 

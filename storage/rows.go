@@ -26,6 +26,10 @@ type shape struct {
 // is 21,504 values: SQLite allows 32,766, MySQL 65,535.
 const maxRows = 1024
 
+// maxSQLiteRows is how many rows one statement has at most on SQLite: larger ones
+// outgrow the processor's cache and are slower (see BenchmarkRecord).
+const maxSQLiteRows = 256
+
 func newShape(table, cols, keys string, update ...string) *shape {
 	return &shape{table: table, cols: strings.Fields(cols), keys: keys, update: update, texts: map[int]string{}}
 }
@@ -79,6 +83,7 @@ func (d dialect) chunk(n, most int) int {
 	if d.mysql {
 		return n
 	}
+	n = min(n, maxSQLiteRows)
 	p := 1
 	for p*2 <= n {
 		p *= 2

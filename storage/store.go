@@ -237,7 +237,18 @@ func (s *Store) prepareWanted(ctx context.Context) {
 	}
 }
 
+// steady is the context of one statement. A SQLite statement in a transaction is
+// short, and watching ctx costs the driver a goroutine for each; the
+// transaction itself ends with ctx.
+func (t *tx) steady(ctx context.Context) context.Context {
+	if t.s.d.mysql {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
+}
+
 func (t *tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
+	ctx = t.steady(ctx)
 	var res sql.Result
 	var err error
 	if st := t.prepared(text); st != nil {
@@ -252,6 +263,7 @@ func (t *tx) exec(ctx context.Context, text string, args ...any) (int64, error) 
 }
 
 func (t *tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	ctx = t.steady(ctx)
 	if st := t.prepared(text); st != nil {
 		return t.StmtContext(ctx, st).QueryContext(ctx, args...)
 	}

@@ -236,7 +236,6 @@ func (s *Store) EndStale(ctx context.Context, now time.Time, idle time.Duration)
 			for _, id := range ids {
 				r.signs = append(r.signs, sign{id, false, event.Evidence{Sign: event.SignTimeout, At: cutoff}})
 			}
-			r.gatherTouched()
 			return r.presence(ctx)
 		})
 		if err != nil {
