@@ -160,30 +160,37 @@ var benchTables = []string{"event_experience", "event_kill", "event_vehicle_kill
 func benchRows(b *testing.B, s *storage.Store) (all []benchRow) {
 	b.Helper()
 	for _, table := range benchTables {
-		rows, err := s.SpoolDB().Query("SELECT received_ns, * FROM " + table)
-		if err != nil {
-			b.Fatal(err)
-		}
-		cols, err := rows.Columns()
-		if err != nil {
-			b.Fatal(err)
-		}
-		for rows.Next() {
-			r := benchRow{table: table, values: make([]any, len(cols)-1)}
-			into := []any{&r.receivedNS}
-			for i := range r.values {
-				into = append(into, &r.values[i])
-			}
-			if err := rows.Scan(into...); err != nil {
-				b.Fatal(err)
-			}
-			all = append(all, r)
-		}
-		if err := rows.Err(); err != nil {
-			b.Fatal(err)
-		}
+		all = append(all, benchTable(b, s.SpoolDB(), table)...)
 	}
 	slices.SortFunc(all, func(x, y benchRow) int { return int(x.receivedNS - y.receivedNS) })
+	return all
+}
+
+func benchTable(b *testing.B, db *sql.DB, table string) (all []benchRow) {
+	b.Helper()
+	rows, err := db.Query("SELECT received_ns, * FROM " + table)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer rows.Close() // Err below says what matters
+	cols, err := rows.Columns()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for rows.Next() {
+		r := benchRow{table: table, values: make([]any, len(cols)-1)}
+		into := []any{&r.receivedNS}
+		for i := range r.values {
+			into = append(into, &r.values[i])
+		}
+		if err := rows.Scan(into...); err != nil {
+			b.Fatal(err)
+		}
+		all = append(all, r)
+	}
+	if err := rows.Err(); err != nil {
+		b.Fatal(err)
+	}
 	return all
 }
 
@@ -230,7 +237,8 @@ func (s *benchStatements) insert(b *testing.B, tx *sql.Tx, into string, width in
 		for 2*n <= min(rows, benchBatch) {
 			n *= 2
 		}
-		if _, err := tx.Stmt(s.all[benchText(into, width, n)]).Exec(args[:n*width]...); err != nil {
+		stmt := tx.Stmt(s.all[benchText(into, width, n)]) //nolint:sqlclosecheck // the transaction closes it
+		if _, err := stmt.Exec(args[:n*width]...); err != nil {
 			b.Fatal(err)
 		}
 		args = args[n*width:]

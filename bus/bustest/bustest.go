@@ -3,6 +3,7 @@ package bustest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -115,7 +116,7 @@ func consume(t *testing.T, b bus.Bus, queue string, h bus.Handler) (stop func())
 	go func() { done <- b.Consume(ctx, queue, h) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		if err := within(t, done); err != nil && err != bus.ErrClosed {
+		if err := within(t, done); err != nil && !errors.Is(err, bus.ErrClosed) {
 			t.Errorf("consume: got %v, want nil once the context has ended", err)
 		}
 	})

@@ -188,10 +188,11 @@ func testClose(t *testing.T, open Open) {
 	if !returned {
 		t.Error("close returned before the handler had")
 	}
-	for range 2 {
-		within(t, consumed)
+	for _, err := range []error{within(t, consumed), within(t, consumed), within(t, listened)} {
+		if err != nil && !errors.Is(err, bus.ErrClosed) {
+			t.Errorf("a call that close ended: got %v, want nil or ErrClosed", err)
+		}
 	}
-	within(t, listened)
 	_, depth := b.Depth(ctx, Only)
 	_, dead := b.DeadLetters(ctx, Only, 1)
 	for what, err := range map[string]error{
