@@ -10,7 +10,13 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"go.uber.org/goleak"
 )
+
+// TestMain holds the package to leaving no goroutine behind.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
 
 // testWait bounds every wait in these tests; none of them depends on it.
 const testWait = 20 * time.Second

@@ -168,20 +168,20 @@ func (q *query) run() (row, *queryError) {
 	}
 	rows = filter(rows, terms, q.foldsCase())
 	rows = having(rows, q.params.Get("c:has"))
-	if q.params.Get("c:exactMatchFirst") == "true" {
-		rows = exactFirst(rows, terms)
-	}
 	if q.count {
 		return row{"count": len(rows)}, nil
 	}
-	return q.page(def, rows)
+	return q.page(def, rows, terms)
 }
 
 func (q *query) foldsCase() bool { return q.params.Get("c:case") == "false" }
 
 // page sorts, cuts, joins, resolves and projects.
-func (q *query) page(def *collectionDef, rows []row) (row, *queryError) {
+func (q *query) page(def *collectionDef, rows []row, terms []term) (row, *queryError) {
 	sortRows(rows, q.params.Get("c:sort"))
+	if q.params.Get("c:exactMatchFirst") == "true" {
+		rows = exactFirst(rows, terms)
+	}
 	if !def.bare && !def.whole {
 		start, err := q.number("c:start", 0)
 		if err != nil {

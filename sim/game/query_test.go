@@ -65,7 +65,7 @@ func TestSearchTermsSelect(t *testing.T) {
 		{"item?item_category_id=2&item_id=!13&c:limit=9", "1 19"},
 		{"item?item_category_id=2&faction_id=1,3&c:limit=9", "13 19"},
 		{"item?item_id=12345678", ""},
-		{"item?item_id=^3&c:limit=1&c:exactMatchFirst=true&c:sort=item_id", "3"},
+		{"item?item_id=^3&c:limit=1&c:exactMatchFirst=true&c:sort=item_id:-1", "3"},
 	} {
 		if got := ids(tt.query); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.query, got, tt.want)

@@ -15,6 +15,9 @@ import (
 // writeWait bounds one write to a client; a slower one is cut.
 const writeWait = 10 * time.Second
 
+// closeWait is how long a client may take to answer a close frame.
+const closeWait = time.Second
+
 // A conn is one client of the stream. Its fields are guarded by the server's
 // lock, except the queue and what never changes.
 type conn struct {
@@ -193,6 +196,10 @@ func (s *Server) put(c *conn, f frame) bool {
 	}
 	if f.close != 0 {
 		_ = c.ws.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(f.close, ""))
+		select { // closing at once could overtake the frame
+		case <-c.done:
+		case <-time.After(closeWait):
+		}
 		return false
 	}
 	return c.ws.WriteMessage(websocket.TextMessage, f.line) == nil
