@@ -266,6 +266,18 @@ func TestS9AServerThatFailsIsTriedAgain(t *testing.T) {
 	g.conn(1)
 }
 
+func TestS9AHandshakeThatIsNeverAnsweredIsGivenUp(t *testing.T) {
+	g := newGameServer(t)
+	g.set(func(g *gameServer) { g.status = hang })
+	cfg := g.fast()
+	cfg.HandshakeTimeout = 50 * time.Millisecond
+	s, _ := run(t, cfg)
+	waitFor(t, "two dials", func() bool { return g.dialed() >= 2 })
+	waitFor(t, "the reason", func() bool { return strings.Contains(healthOf(s, 1).Reason, "cannot be reached") })
+	g.set(func(g *gameServer) { g.status = 0 })
+	g.conn(1)
+}
+
 func TestS9AServerThatIsNotThereIsTriedAgainWithoutShowingTheServiceID(t *testing.T) {
 	g := newGameServer(t)
 	g.srv.Close()

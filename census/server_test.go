@@ -32,6 +32,9 @@ type gameServer struct {
 	received []string
 }
 
+// hang is a status that leaves a handshake without an answer.
+const hang = -1
+
 type gameConn struct {
 	mu     sync.Mutex
 	ws     *websocket.Conn
@@ -69,6 +72,10 @@ func (g *gameServer) serve(w http.ResponseWriter, r *http.Request) {
 	g.dials++
 	status := g.status
 	g.mu.Unlock()
+	if status == hang {
+		<-r.Context().Done()
+		return
+	}
 	if status != 0 {
 		http.Error(w, http.StatusText(status), status)
 		return
