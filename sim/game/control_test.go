@@ -63,13 +63,13 @@ func TestControlOverHTTP(t *testing.T) {
 		"/sim/state": `"events_per_second":200`, "/sim/faults": `"silent_world"`, "/sim/characters?name=kest": `"Kestrel"`,
 		"/sim/journal?after=1&limit=1": `"n":2`, "/": "Game simulator",
 	} {
-		if body, resp := mustGet(t, s, path); resp.StatusCode != 200 || !strings.Contains(body, want) {
+		if body, resp := mustGet(t, s, path); resp.StatusCode != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
 		}
 	}
 	req, _ := http.NewRequest(http.MethodDelete, s.QueryURL()+"/sim/fault", nil)
 	resp, err := http.DefaultClient.Do(req)
-	if err != nil || resp.StatusCode != 200 || len(s.Faults()) != 0 {
+	if err != nil || resp.StatusCode != http.StatusOK || len(s.Faults()) != 0 {
 		t.Errorf("clearing: %v %v", resp, err)
 	}
 	_ = resp.Body.Close()

@@ -350,7 +350,7 @@ func (fs *faultSet) down(world string) bool {
 // and answers, which some silent connections still get.
 func (fs *faultSet) mutes(c *conn, beats bool) bool {
 	for f := range fs.named("silent_connection") {
-		if f.selects(c) && !(beats && f.Heartbeats) {
+		if f.selects(c) && (!beats || !f.Heartbeats) {
 			return true
 		}
 	}

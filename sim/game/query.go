@@ -244,13 +244,13 @@ func (q *query) shape(rows []row) (row, *queryError) {
 func (q *query) project(rows []row, added map[string]bool) *queryError {
 	show, hide := splitList(q.params.Get("c:show"), ","), splitList(q.params.Get("c:hide"), ",")
 	if len(rows) > 0 && len(show) > 0 {
-		any := false
+		shown := false
 		for _, r := range rows {
 			for _, f := range show {
-				any = any || has(r, f)
+				shown = shown || has(r, f)
 			}
 		}
-		if !any {
+		if !shown {
 			return searchTermError("c:show or c:hide resulted in no valid terms.")
 		}
 	}

@@ -83,7 +83,8 @@ func New(cfg Config) (*Server, error) {
 // Start listens on addr (":0" picks a free port), serves, and starts the
 // generator unless Config.Manual is set. It returns once the server accepts.
 func (s *Server) Start(addr string) error {
-	lis, err := net.Listen("tcp", addr)
+	var lc net.ListenConfig
+	lis, err := lc.Listen(s.ctx, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("game simulator: listen: %w", err)
 	}

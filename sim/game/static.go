@@ -87,9 +87,6 @@ func (t *staticTables) reshape() {
 			if text, ok := r["name"].(string); ok && translated[name] {
 				r["name"] = row{"en": text}
 			}
-			if sub, ok := r["name"].(map[string]any); ok {
-				r["name"] = row(sub)
-			}
 			if text, ok := r["description"].(string); ok && name == "metagame_event" {
 				r["description"] = row{"en": text}
 			}

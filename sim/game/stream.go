@@ -322,7 +322,11 @@ type delayed []due
 func (d delayed) Len() int           { return len(d) }
 func (d delayed) Less(i, j int) bool { return d[i].at.Before(d[j].at) }
 func (d delayed) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
-func (d *delayed) Push(x any)        { *d = append(*d, x.(due)) }
+
+// Push is for container/heap.
+func (d *delayed) Push(x any) { *d = append(*d, x.(due)) }
+
+// Pop is for container/heap.
 func (d *delayed) Pop() any {
 	last := len(*d) - 1
 	x := (*d)[last]

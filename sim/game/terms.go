@@ -121,7 +121,7 @@ func matchesAll(r row, terms []term, foldCase bool) bool {
 
 func (t term) matches(r row, foldCase bool) bool {
 	have := valuesAt(r, t.field)
-	positive, any := false, false
+	positive, hit := false, false
 	for _, v := range t.values {
 		if v.modifier == '!' {
 			if slices.Contains(have, v.text) {
@@ -131,10 +131,10 @@ func (t term) matches(r row, foldCase bool) bool {
 		}
 		positive = true
 		for _, h := range have {
-			any = any || v.matches(h, foldCase)
+			hit = hit || v.matches(h, foldCase)
 		}
 	}
-	return any || !positive
+	return hit || !positive
 }
 
 func (v termValue) matches(have string, foldCase bool) bool {
