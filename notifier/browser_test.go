@@ -191,6 +191,7 @@ func TestThePageShowsWhoComesAndFights(t *testing.T) {
 			t.Errorf("address %q", search)
 		}
 	})
+	shoot(t, ctx, "filtered")
 	t.Run("an outfit that is not there is said so", func(t *testing.T) {
 		run(t, ctx, chromedp.SendKeys(chromedp.CSS("input[name=who]"), "nope\n"))
 		see(t, ctx, "#trouble", "No outfit with the tag nope")
@@ -217,6 +218,7 @@ func TestThePageSurvivesARestartOfTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	see(t, ctx, ".banner", "Disconnected since")
+	shoot(t, ctx, "disconnected")
 
 	second := start(t, func(c *notifier.Config) { c.Addr = addr })
 	second.publish(t, item(1, "kill", 1, who(alice, "Before"), who(bob, "Bob")), item(2, "kill", 1, who(alice, "Meanwhile"), who(bob, "Bob")))
@@ -249,6 +251,10 @@ func TestThePageFitsAPhone(t *testing.T) {
 			}
 			if width := look[int64](t, ctx, "document.documentElement.scrollWidth"); width > on.width {
 				t.Errorf("%s at %d px is %d px wide", path, on.width, width)
+			}
+			if path == "/" && on.width < 500 {
+				shoot(t, ctx, "live-top-"+on.name)
+				run(t, ctx, chromedp.ScrollIntoView(chromedp.CSS(".fights .row:nth-child(9)")))
 			}
 			shoot(t, ctx, strings.Trim(strings.ReplaceAll(path, "/", "-"), "-")+"-"+on.name)
 		}

@@ -88,6 +88,15 @@ type limitsIn struct {
 	QueueEvents   int `json:"queue_events"`
 }
 
+// resumeID is the id that hello carries: for a reader who asked to resume, its
+// place does not move before the replay has been read.
+func (h hello) resumeID(asked string) string {
+	if asked != "" {
+		return ""
+	}
+	return h.LastID
+}
+
 func (h *hub) hello(now time.Time) hello {
 	return hello{
 		Epoch: h.epoch, LastID: h.ring.lastID(), Time: now.UnixMilli(),

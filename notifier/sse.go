@@ -38,10 +38,7 @@ func (n *Notifier) feed(w http.ResponseWriter, r *http.Request) {
 	defer n.hub.part(c)
 	s := sseWriter{n: n, w: w, rc: http.NewResponseController(w)}
 	w.WriteHeader(http.StatusOK)
-	id := hi.LastID
-	if resumeFrom(r) != "" {
-		id = "" // not before the replay has been read
-	}
+	id := hi.resumeID(resumeFrom(r))
 	open := fmt.Appendf(nil, "retry: %d\n", n.retry().Milliseconds())
 	if err := s.write(append(open, newControl(id, "hello", hi).sse...)); err != nil {
 		return

@@ -45,7 +45,8 @@ func (n *Notifier) feedWS(w http.ResponseWriter, r *http.Request) {
 		filters = append(filters, f)
 	}
 	c := newClient(n.clientAddr(r), "websocket", filters...)
-	hi, err := n.hub.join(c, r.URL.Query().Get("last_event_id"), time.Now())
+	resume := r.URL.Query().Get("last_event_id")
+	hi, err := n.hub.join(c, resume, time.Now())
 	if err != nil {
 		n.refuse(w, err)
 		return
@@ -62,7 +63,7 @@ func (n *Notifier) feedWS(w http.ResponseWriter, r *http.Request) {
 		return // the upgrader has answered
 	}
 	s := wsConn{n: n, c: c, conn: conn, limit: rate.NewLimiter(messagesPerSec, messageBurst)}
-	s.run(hi)
+	s.run(newControl(hi.resumeID(resume), "hello", hi))
 }
 
 // sameOrigin keeps other sites' pages out. A client that sends no Origin is not
@@ -85,14 +86,14 @@ type wsConn struct {
 }
 
 // run writes until the client goes, is cut, or everybody must.
-func (s *wsConn) run(hi hello) {
+func (s *wsConn) run(hello *frame) {
 	defer s.conn.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	s.n.hub.setKill(s.c, func() { _ = s.conn.Close() })
 	gone := make(chan struct{})
 	go func() { defer close(gone); defer cancel(); s.read() }()
 	defer func() { _ = s.conn.Close(); <-gone }()
-	if err := s.write(newControl(hi.LastID, "hello", hi)); err != nil {
+	if err := s.write(hello); err != nil {
 		return
 	}
 	for {

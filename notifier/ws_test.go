@@ -107,7 +107,9 @@ func TestAWebSocketResumes(t *testing.T) {
 			query += "&last_event_id=" + itemID(50)
 		}
 		c := subscribe(t, s, query)
-		c.next()
+		if m := c.next(); (m.ID == "") != (how == "query") {
+			t.Errorf("by %s: hello has the id %q", how, m.ID)
+		}
 		if how == "command" {
 			c.send(`{"resume":"` + itemID(50) + `"}`)
 		}

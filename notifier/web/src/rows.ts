@@ -81,7 +81,7 @@ function vehicle(i: Item, world: string): VNode {
       <span class="who"><span class="thing">${what}</span></span>${where(i, world)}`;
   }
   return html`<${Person} who=${i.character} />${weapon(i)}
-    <span class="who"><span class="thing">${what}</span>${i.other && html` of <${Person} who=${i.other} />`}</span>${where(i, world)}`;
+    <span class="who"><span class="thing">${what}</span>${i.other && html`<span>of</span><${Person} who=${i.other} />`}</span>${where(i, world)}`;
 }
 
 /** story tells the kinds that are rare. */
