@@ -144,7 +144,7 @@ func TestAUserWhoRefusesMessagesIsToldAtTheNextCommand(t *testing.T) {
 	}
 	now = now.Add(retest + time.Second)
 	wants(t, b.run("/watch list"), "reach you again")
-	if o := b.settle(b.store.queue(ana, event.CharacterID(kesID), alert.ByCharacter)); !o.Sent {
+	if o := b.settle(b.store.queue(ana, kesID, alert.ByCharacter)); !o.Sent {
 		t.Errorf("after reopening: %+v", o)
 	}
 }
@@ -287,7 +287,7 @@ func TestABanOfTheAddressStopsAllRequests(t *testing.T) {
 	if _, err := b.bot.rest.openDM(b.ctx(), ana.String()); decide(err).do != wait {
 		t.Errorf("a request during the ban: %v", err)
 	}
-	b.sim.Command(b.ctx(), discord.CommandInput{User: ana.String(), Text: "/help", NoWait: true})
+	_, _ = b.sim.Command(b.ctx(), discord.CommandInput{User: ana.String(), Text: "/help", NoWait: true})
 	if n := b.sim.Stats().Requests; n != before {
 		t.Errorf("%d requests during the ban", n-before)
 	}

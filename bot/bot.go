@@ -169,10 +169,6 @@ func (b *Bot) Run(ctx context.Context) error {
 	})
 	err := g.Wait()
 	b.drain()
-	var fatal *FatalError
-	if errors.As(err, &fatal) {
-		b.log.Error("bot stops", "err", fatal)
-	}
 	return err
 }
 

@@ -139,7 +139,9 @@ func TestCommandsAreRegisteredOnlyWhenTheyChanged(t *testing.T) {
 	b.until("the bot is back", func() bool { return b.sim.Stats().Identifies >= 2 })
 	b.ready()
 	b.stop()
-	<-b.ended
+	if err := <-b.ended; err != nil {
+		t.Fatal(err)
+	}
 
 	second := *b
 	second.ended = make(chan error, 1)

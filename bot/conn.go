@@ -2,10 +2,10 @@ package bot
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +29,6 @@ type gatewayConn struct {
 
 	mu    sync.Mutex
 	cause error
-	code  int // of the close frame, 0 if none came
 	ended chan struct{}
 }
 
@@ -147,7 +146,7 @@ func (d *gatewayDialer) dialPlain(ctx context.Context, network, addr string) (ne
 }
 
 func (d *gatewayDialer) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
-	c, err := (&tls.Dialer{Config: &tls.Config{NextProtos: []string{"http/1.1"}}}).DialContext(ctx, network, addr)
+	c, err := tunnel{proxy: http.ProxyFromEnvironment}.dial(ctx, network, addr)
 	return d.keep(c, err)
 }
 
@@ -158,8 +157,7 @@ func (d *gatewayDialer) keep(c net.Conn, err error) (net.Conn, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		c.Close()
-		return nil, errClosedHere
+		return nil, errors.Join(errClosedHere, c.Close())
 	}
 	d.conn = newGatewayConn(c, d.onHello)
 	return d.conn, nil
@@ -179,7 +177,7 @@ func (d *gatewayDialer) abandon() {
 	conn := d.conn
 	d.mu.Unlock()
 	if conn != nil {
-		conn.Close()
+		_ = conn.Close() // it is over either way
 	}
 }
 

@@ -82,7 +82,7 @@ func newBench(t *testing.T, change func(*discord.Config)) *bench {
 	if err := sim.Start("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { sim.Close() })
+	t.Cleanup(func() { _ = sim.Close() })
 	store := newFakeStore()
 	store.add(kesID, "Kestrel", "MUST", 0)
 	store.add(friend, "Wren", "MUST", 10)
@@ -132,7 +132,8 @@ func (b *bench) start(change func(*Config)) {
 func (b *bench) check() {
 	b.stop()
 	select {
-	case <-b.ended:
+	case err := <-b.ended:
+		b.t.Logf("Run returned %v", err)
 	case <-time.After(patience):
 		b.t.Error("the bot does not stop")
 	}

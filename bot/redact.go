@@ -58,10 +58,12 @@ type redactHandler struct {
 	r    redactor
 }
 
+// Enabled implements slog.Handler.
 func (h redactHandler) Enabled(ctx context.Context, l slog.Level) bool {
 	return h.next.Enabled(ctx, l)
 }
 
+// Handle implements slog.Handler.
 func (h redactHandler) Handle(ctx context.Context, rec slog.Record) error {
 	clean := slog.NewRecord(rec.Time, rec.Level, h.r.text(rec.Message), rec.PC)
 	rec.Attrs(func(a slog.Attr) bool {
@@ -71,6 +73,7 @@ func (h redactHandler) Handle(ctx context.Context, rec slog.Record) error {
 	return h.next.Handle(ctx, clean)
 }
 
+// WithAttrs implements slog.Handler.
 func (h redactHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	clean := make([]slog.Attr, len(attrs))
 	for i, a := range attrs {
@@ -79,6 +82,7 @@ func (h redactHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return redactHandler{next: h.next.WithAttrs(clean), r: h.r}
 }
 
+// WithGroup implements slog.Handler.
 func (h redactHandler) WithGroup(name string) slog.Handler {
 	return redactHandler{next: h.next.WithGroup(name), r: h.r}
 }

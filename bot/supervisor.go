@@ -192,7 +192,7 @@ func (s *supervisor) leave(session *discordgo.Session) {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		session.Close()
+		_ = session.Close() // it is over either way
 	}()
 	select {
 	case <-closed:

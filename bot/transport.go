@@ -257,7 +257,7 @@ func readWhole(resp *http.Response) error {
 
 func closeBody(req *http.Request) {
 	if req.Body != nil {
-		req.Body.Close()
+		_ = req.Body.Close() // nothing was read of it
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -118,8 +117,8 @@ func TestRetryAfterOfALimitIsKept(t *testing.T) {
 			for k, v := range header {
 				w.Header().Set(k, v)
 			}
-			w.WriteHeader(429)
-			io.WriteString(w, body)
+			w.WriteHeader(http.StatusTooManyRequests)
+			fmt.Fprint(w, body)
 		}
 	}
 	tests := []struct {
@@ -164,19 +163,19 @@ func TestRefusedRequestsSlowDownAndStopBeforeABan(t *testing.T) {
 		n := 0
 		c, tr := testRest(t, func(w http.ResponseWriter, r *http.Request) {
 			n++
-			w.WriteHeader(403)
+			w.WriteHeader(http.StatusForbidden)
 			fmt.Fprint(w, `{"code":50007,"message":"Cannot send messages to this user"}`)
 		})
 		start := time.Now()
 		for range invalidSlow {
-			send(c, fmt.Sprint(n), time.Minute)
+			_ = send(c, fmt.Sprint(n), time.Minute)
 		}
 		if d := time.Since(start); d > 30*time.Second {
 			t.Errorf("the first %d took %v", invalidSlow, d)
 		}
 		start = time.Now()
 		for range 60 {
-			send(c, "1", time.Minute)
+			_ = send(c, "1", time.Minute)
 		}
 		if d := time.Since(start); d < 50*time.Second {
 			t.Errorf("60 more took only %v", d)
@@ -202,10 +201,10 @@ func TestRefusedRequestsSlowDownAndStopBeforeABan(t *testing.T) {
 func TestSharedLimitsDoNotCountTowardsABan(t *testing.T) {
 	c, tr := testRest(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-RateLimit-Scope", "shared")
-		w.WriteHeader(429)
+		w.WriteHeader(http.StatusTooManyRequests)
 		fmt.Fprint(w, `{"retry_after":0.01}`)
 	})
-	send(c, "1", time.Second)
+	_ = send(c, "1", time.Second)
 	if n := tr.invalid.count(time.Now()); n != 0 {
 		t.Errorf("counted %d", n)
 	}
@@ -213,7 +212,7 @@ func TestSharedLimitsDoNotCountTowardsABan(t *testing.T) {
 
 func TestAnExpiredInteractionTokenIsNotTheBotsToken(t *testing.T) {
 	c, tr := testRest(t, func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(401)
+		w.WriteHeader(http.StatusUnauthorized)
 		fmt.Fprint(w, `{"code":50027,"message":"Invalid Webhook Token"}`)
 	})
 	i := &interaction{ID: "1", Token: "t", ApplicationID: "2"}
@@ -227,7 +226,7 @@ func TestAnExpiredInteractionTokenIsNotTheBotsToken(t *testing.T) {
 
 func TestAnswersAreBounded(t *testing.T) {
 	c, _ := testRest(t, func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, strings.Repeat("x", maxAnswer+1))
+		fmt.Fprint(w, strings.Repeat("x", maxAnswer+1))
 	})
 	if err := send(c, "1", time.Minute); err == nil || !strings.Contains(err.Error(), "more than") {
 		t.Errorf("err = %v", err)
