@@ -451,3 +451,48 @@ func TestTwoEnvironmentsShareTheirMetrics(t *testing.T) {
 		}
 	}
 }
+
+func TestTheMetricsSayWhatHappened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		s := &script{states: []event.StreamState{live(10)}}
+		s.run = func(ctx context.Context, h census.Handler) {
+			h.Frame(census.FrameEvent)
+			h.Frame(census.FrameHeartbeat)
+			h.Count(census.CountDuplicate)
+			h.State(live(10))
+			h.Event(sighting(10, 1))
+			<-ctx.Done()
+		}
+		_, stop := start(t, Config{Stream: s, Bus: &spy{}, Locker: newDesk(), Registerer: reg})
+		synctest.Wait()
+		want := `
+# HELP muster_leader 1 while this process leads the role.
+# TYPE muster_leader gauge
+muster_leader{role="listener/ps2"} 1
+# HELP muster_listener_events_total Events accepted, by kind.
+# TYPE muster_listener_events_total counter
+muster_listener_events_total{environment="ps2",kind="Death"} 1
+# HELP muster_listener_frames_total Frames read from the game's stream.
+# TYPE muster_listener_frames_total counter
+muster_listener_frames_total{environment="ps2",kind="event"} 1
+muster_listener_frames_total{environment="ps2",kind="heartbeat"} 1
+# HELP muster_stream_state 1 for the state that a world's stream is in.
+# TYPE muster_stream_state gauge
+muster_stream_state{state="down",world="10"} 0
+muster_stream_state{state="late",world="10"} 0
+muster_stream_state{state="live",world="10"} 1
+muster_stream_state{state="reconciling",world="10"} 0
+muster_stream_state{state="silent",world="10"} 0
+`
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "muster_leader", "muster_listener_events_total",
+			"muster_listener_frames_total", "muster_stream_state"); err != nil {
+			t.Error(err)
+		}
+		stop()
+		want = strings.Replace(want[:strings.Index(want, "# HELP muster_listener_events")], "} 1", "} 0", 1)
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "muster_leader"); err != nil {
+			t.Error(err)
+		}
+	})
+}
