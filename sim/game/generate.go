@@ -67,8 +67,10 @@ func (s *Server) populate() {
 			switch {
 			case c.fixed && i == 0:
 				s.enter(c, s.start)
-			case c.fixed:
+			case c.fixed && i < earlyCast:
 				c.until = s.start.Add(time.Duration(i) * 3 * time.Second)
+			case c.fixed:
+				c.until = s.start.Add(time.Duration(i-earlyCast)*40*time.Second + 50*time.Second)
 			case s.rng.IntN(100) < 45:
 				s.enter(c, s.start)
 				c.changes = nil // it has been on for long

@@ -128,7 +128,13 @@ type model struct {
 
 // demoCast is who the demonstration is about: Kestrel of world 10, and the
 // friends who come and go.
-var demoCast = []string{"Kestrel", "Ravenholt", "Marlowe", "Ottoline", "Brackwater", "Sundew", "Halcyon"}
+var demoCast = []string{
+	"Kestrel", "Ravenholt", "Marlowe", "Ottoline", "Brackwater", "Sundew", "Halcyon", "Wexcombe", "Junipero", "Pallister", "Tarnbeck",
+}
+
+// earlyCast is how many of the cast are on within twenty seconds; the others
+// follow one by one, so that somebody is always about to come.
+const earlyCast = 7
 
 const (
 	maxFriends  = 14
