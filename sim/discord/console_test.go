@@ -153,7 +153,8 @@ func TestAPersonTypesACommandWithAutocompletePressesAndReadsInTheConsole(t *test
 	do(t, ctx, has(".embed h4", "Kestrel"), has("#people .count", "1"), shots("alert"),
 		click("#people button", "Ben"), has("#room-note", "Ben"), has(".embed h4", "Kestrel"), has(".fresh", "New"),
 		click("#faults-open", "Faults"), has("#stats dt", "IDENTIFY"), click(".presets button", "Half of all"), has("#faults-active li", "50 %"), shots("faults"),
-		chromedp.Click(chromedp.CSS("#faults-close")), chromedp.EmulateViewport(390, 844), chromedp.Click(chromedp.CSS("#menu")), until(`getComputedStyle(document.getElementById("side")).visibility === "visible"`),
+		chromedp.Click(chromedp.CSS("#faults-close")), chromedp.EmulateViewport(390, 844), until(`getComputedStyle(document.getElementById("side")).visibility === "hidden"`),
+		chromedp.Click(chromedp.CSS("#menu")), until(`getComputedStyle(document.getElementById("side")).visibility === "visible"`),
 		shot("side", 390, 844, "light"), shot("side", 390, 844, "dark"))
 	s.ClearFault(0)
 }

@@ -168,6 +168,14 @@ func (g *gateway) adopt(c *gatewayConn, id string, in identify) *session {
 	return sess
 }
 
+// holds reports whether c has a session. One that was told that its session
+// is invalid has none, and may identify again.
+func (g *gateway) holds(c *gatewayConn) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return c.sess != nil && g.sessions[c.sess.id] == c.sess && c.sess.conn == c
+}
+
 // forget ends a session. It needs g.mu.
 func (g *gateway) forget(id string) {
 	delete(g.sessions, id)

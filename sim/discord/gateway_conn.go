@@ -205,7 +205,7 @@ func (c *gatewayConn) identify(data json.RawMessage) {
 // refuse returns the close code for an IDENTIFY that cannot be accepted.
 func (c *gatewayConn) refuse(in identify) int {
 	switch {
-	case c.sess != nil:
+	case c.g.holds(c):
 		return 4005
 	case !c.g.s.authorized("Bot " + strings.TrimPrefix(in.Token, "Bot ")):
 		return 4004
@@ -279,6 +279,10 @@ func (c *gatewayConn) resume(data json.RawMessage) {
 	}
 	if !s.authorized("Bot " + strings.TrimPrefix(in.Token, "Bot ")) {
 		c.close(4004)
+		return
+	}
+	if c.g.holds(c) {
+		c.close(4005)
 		return
 	}
 	if c.strike(AtIdentify) {

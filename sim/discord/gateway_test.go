@@ -311,6 +311,9 @@ func TestAFaultOfNowStrikesOpenConnections(t *testing.T) {
 	}
 	c.send(6, map[string]any{"token": "Bot " + token, "session_id": r.SessionID, "seq": 1})
 	c.want(9, "")
+	c.send(2, identity(nil)) // on the same socket, as some libraries do
+	c.want(0, "READY")
+	c.want(0, "GUILD_CREATE")
 	if _, err := s.AddFault(discord.Fault{Kind: discord.FaultClose, Code: 4000}); err != nil {
 		t.Fatal(err)
 	}

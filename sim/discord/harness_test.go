@@ -171,3 +171,12 @@ func openDM(t *testing.T, s *discord.Server, user string) string {
 	}
 	return a.body["id"].(string)
 }
+
+func mustJSON(t testing.TB, v any) string {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}

@@ -97,23 +97,34 @@ function draw(end) {
   if (near) log.scrollTop = log.scrollHeight;
 }
 
+// A log that was read to its end stays at its end when its size changes.
+function stick() {
+  const log = $("log");
+  let end = true;
+  log.addEventListener("scroll", () => { end = log.scrollHeight - log.scrollTop - log.clientHeight < 40; });
+  new ResizeObserver(() => { if (end) log.scrollTop = log.scrollHeight; }).observe(log);
+}
+
 function hello() {
   const { bot } = state.world;
-  const chips = leaves(state.commands).sort((a, b) => rank(a) - rank(b)).slice(0, 8);
+  const chips = leaves(state.commands).sort((a, b) => rank(a.path) - rank(b.path)).slice(0, 8);
   const text = chips.length ? "Type /link to say which player you are, or /watch add to be told when somebody comes online. Pick another person on the left to see Discord through their eyes."
     : "The bot has not registered its commands yet. They appear here as soon as it has.";
   return el("li", { className: "hello" }, isDM() && face(bot, state.world), el("h2", {}, isDM() ? bot.username : $("room-name").textContent),
     el("p", {}, `This is the beginning of what ${me().name} sees here. ${text}`),
-    el("div", { className: "chips" }, chips.map((c) => el("button", { type: "button", onclick: () => write.fill("/" + c + " ") }, "/" + c))));
+    el("div", { className: "chips" }, chips.map((c) => el("button", { type: "button", onclick: () => write.fill(`/${c.path} ${c.first}`) }, "/" + c.path))));
 }
 
 const wanted = ["link", "watch add", "friends", "online", "status", "help"];
 const rank = (c) => (wanted.includes(c) ? wanted.indexOf(c) : 99);
 
+// leaves are all that can be called, each with the option that comes first if
+// it cannot be left out.
 function leaves(commands) {
-  const walk = (path, options) => {
-    const subs = (options ?? []).filter((o) => o.type <= 2);
-    return subs.length ? subs.flatMap((o) => walk(path + " " + o.name, o.options)) : [path];
+  const walk = (path, options = []) => {
+    const subs = options.filter((o) => o.type <= 2);
+    if (subs.length) return subs.flatMap((o) => walk(path + " " + o.name, o.options));
+    return [{ path, first: options[0]?.required ? options[0].name + ":" : "" }];
   };
   return commands.filter((c) => c.type === 1).flatMap((c) => walk(c.name, c.options));
 }
@@ -209,6 +220,7 @@ async function main() {
   await reload();
   const drawer = faults({ world: () => state.world, changed: async () => { await reload(); side(); } });
   drawer.show(await get("/sim/faults"));
+  stick();
   $("menu").addEventListener("click", () => openSide(!$("side").classList.contains("open")));
   $("veil").addEventListener("click", () => openSide(false));
   document.addEventListener("keydown", (ev) => { if (ev.key === "Escape") openSide(false); });
