@@ -26,6 +26,11 @@ import (
 // of the events can never be stored; nothing of rec was.
 func (s *Store) Record(ctx context.Context, now time.Time, rec event.Record,
 	settle func(context.Context, *sql.Tx) error) (event.Recorded, error) {
+	for _, o := range rec.Observations {
+		if o.Character <= 0 || o.ObservedAt.Unix() < 0 {
+			return event.Recorded{}, fmt.Errorf("record: %w: observation of %d at %s", ErrData, o.Character, o.ObservedAt)
+		}
+	}
 	b, err := newBatch(rec.Events)
 	if err != nil {
 		return event.Recorded{}, fmt.Errorf("record: %w", err)

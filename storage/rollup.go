@@ -34,8 +34,8 @@ func (r *recording) dirtyHours(ctx context.Context) error {
 // any time, twice, or after a crash. It returns how many hours were done.
 //
 // Several may run at once: an hour's marks are locked while it is counted, and a
-// Record that adds rows to it meanwhile leaves a new mark. now is only for
-// symmetry with the other jobs: an hour that has not ended is counted too.
+// Record that adds rows to it meanwhile leaves a new mark. The time does not
+// matter so far: an hour that has not ended is counted too.
 func (s *Store) Rollup(ctx context.Context, _ time.Time) (int, error) {
 	var hours []int64
 	rows, err := s.r.QueryContext(ctx, "SELECT DISTINCT hour_at FROM dirty_hours ORDER BY hour_at")
@@ -65,6 +65,8 @@ func (s *Store) Rollup(ctx context.Context, _ time.Time) (int, error) {
 	return done, nil
 }
 
+// An amount above a thousand million counts as that: none is real, and a few
+// could make a sum that does not fit, and the hour impossible to close.
 func (t *tx) rollup(ctx context.Context, h int64) (bool, error) {
 	var writers []any
 	rows, err := t.query(ctx, "SELECT writer FROM dirty_hours WHERE hour_at = ?"+t.s.d.forUpdate(), h)
@@ -83,7 +85,7 @@ func (t *tx) rollup(ctx context.Context, h int64) (bool, error) {
 		return false, err
 	}
 	_, err = t.exec(ctx, "INSERT INTO experience_hourly (character_id, hour_at, experience_id, n, amount) "+
-		"SELECT character_id, ?, experience_id, COUNT(*), SUM(amount) FROM event_experience "+
+		"SELECT character_id, ?, experience_id, COUNT(*), SUM(CASE WHEN amount > 1000000000 THEN 1000000000 ELSE amount END) FROM event_experience "+
 		"WHERE at >= ? AND at < ? GROUP BY character_id, experience_id ORDER BY character_id, experience_id"+
 		t.s.d.upsert("character_id, hour_at, experience_id", "n", "amount"), h, h, h+hour)
 	return err == nil, err

@@ -11,5 +11,5 @@ func TestSQLite(t *testing.T) {
 }
 
 func TestMySQL(t *testing.T) {
-	storagetest.Run(t, func(t *testing.T) string { return storagetest.MySQL(t) })
+	storagetest.Run(t, storagetest.MySQL(t))
 }

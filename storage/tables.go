@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"math"
 
 	"muster/event"
 )
@@ -139,8 +140,10 @@ func (k kindTable) row(args []any, e *event.Event, key *event.Key, batch int64) 
 		return nil, fmt.Errorf("%w: %s at %s with a detail of type %T", ErrData, e.Kind, e.At, e.Detail)
 	}
 	for i, v := range args[from:] {
-		if n, is := v.(int64); is && n < 0 {
-			return nil, fmt.Errorf("%w: %s at %s with %s %d", ErrData, e.Kind, e.At, k.cols[i], n)
+		n, isInt := v.(int64)
+		x, isFloat := v.(float64)
+		if isInt && n < 0 || isFloat && (math.IsNaN(x) || math.IsInf(x, 0)) {
+			return nil, fmt.Errorf("%w: %s at %s with %s %v", ErrData, e.Kind, e.At, k.cols[i], v)
 		}
 	}
 	return args, nil

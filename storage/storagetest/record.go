@@ -174,6 +174,17 @@ func recordMalformed(w *world) {
 			w.Errorf("%s: got %v", name, err)
 		}
 	}
+	nan := ev(event.Metagame, 1, event.Alert{Instance: 1, VS: math.NaN()})
+	for name, bad := range map[string]event.Record{
+		"not a number":           {Events: []event.Event{login(2, bob), nan}},
+		"observation of nobody":  {Observations: []event.Observation{{Character: bob, Online: true, ObservedAt: at(1)}, {ObservedAt: at(1)}}},
+		"observation at no time": {Observations: []event.Observation{{Character: bob, Online: true}}},
+		"stream of no world":     {Events: []event.Event{login(2, bob)}, Streams: []event.StreamState{{Health: event.StreamLive}}},
+	} {
+		if _, err := w.Record(w.Context(), at(5), bad, nil); !errors.Is(err, storage.ErrData) {
+			w.Errorf("%s: got %v", name, err)
+		}
+	}
 	if _, found, err := w.Player(w.Context(), bob); found || err != nil {
 		w.Errorf("something was stored (%v)", err)
 	}

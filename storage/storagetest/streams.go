@@ -1,9 +1,13 @@
 package storagetest
 
 import (
+	"context"
+	"math"
+	"sync"
 	"time"
 
 	"muster/event"
+	"muster/storage"
 )
 
 var streamTests = []named{
@@ -88,6 +92,8 @@ func streamLate(w *world) {
 
 var rollupTests = []named{
 	{"sums per hour equal a recount, however the rows came", rollupRecount},
+	{"absurd amounts do not stop the sums", rollupAbsurd},
+	{"two roll-ups beside two writers end with exact sums", rollupTogether},
 }
 
 func rollupRecount(w *world) {
@@ -108,6 +114,42 @@ func rollupRecount(w *world) {
 	same(w, "alice, second hour", sums[sumKey{alice, at(3600)}], sum{1, 1})
 	same(w, "bob", sums[sumKey{bob, at(0)}], sum{1, 7})
 	same(w, "sums", len(sums), 3)
+}
+
+func rollupAbsurd(w *world) {
+	w.record(10, gain(1, alice, math.MaxInt64), gain(2, alice, math.MaxInt64), gain(3, bob, 7))
+	_, err := w.Rollup(w.Context(), at(20))
+	w.ok(err)
+	same(w, "bob", w.hourly()[sumKey{bob, at(0)}], sum{1, 7})
+}
+
+func rollupTogether(w *world) {
+	other := w.again()
+	var wg sync.WaitGroup
+	for n, s := range []*storage.Store{w.Store, other} {
+		wg.Go(func() {
+			for i := range 20 {
+				_, err := s.Record(context.Background(), at(99), event.Record{Events: []event.Event{
+					gain(i, alice, int64(100*n+1)), gain(i, bob, 5)}}, nil) // both write bob's
+				if err != nil {
+					w.Error(err)
+				}
+			}
+		})
+		wg.Go(func() {
+			for range 10 {
+				if _, err := s.Rollup(context.Background(), at(99)); err != nil {
+					w.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	_, err := w.Rollup(w.Context(), at(99))
+	w.ok(err)
+	sums := w.hourly()
+	same(w, "alice", sums[sumKey{alice, at(0)}], sum{40, 20*1 + 20*101})
+	same(w, "bob", sums[sumKey{bob, at(0)}], sum{20, 100})
 }
 
 type sumKey struct {
