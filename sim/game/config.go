@@ -60,8 +60,8 @@ type Config struct {
 	JournalEntries int
 	JournalBytes   int64
 	// StaticDir may hold tables (weapon_items.json, map_region.json, ...):
-	// JSON arrays of rows, which replace the small built-in ones. Recordings
-	// named by path must lie in it too.
+	// JSON arrays of rows, in it or in its folder static, which replace the
+	// small built-in ones. Recordings named by path must lie in it too.
 	StaticDir string
 
 	// Log hears of state changes; nil discards.

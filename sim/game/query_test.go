@@ -331,6 +331,14 @@ func TestTablesLoadAsData(t *testing.T) {
 	if rows := mustQuery(t, s, "item?c:limit=5000&c:show=item_id,name.en"); len(rows) != 1829 {
 		t.Errorf("%d items, want 1829", len(rows))
 	}
+	cfg.StaticDir = filepath.Join(shared, "census-samples")
+	s = mustStart(t, cfg)
+	if rows := mustQuery(t, s, "item?c:limit=5000&c:show=item_id,name.en"); len(rows) != 1829 {
+		t.Errorf("%d items from the folder static, want 1829", len(rows))
+	}
+	if status, body := post(t, s, "/sim/replay", `{"path":"ess/session-2024-10-29-a.jsonl"}`); status != http.StatusOK || !strings.Contains(body, "464") {
+		t.Errorf("replay by path: %d %s", status, body)
+	}
 }
 
 func FuzzQueriesAlwaysAnswerJSON(f *testing.F) {

@@ -25,7 +25,7 @@ func staticRows(name string) func(*query) []row {
 }
 
 // loadStatic fills the tables from the built-in facts, and replaces those
-// that dir has a file for. An empty dir is no error; a missing one is.
+// that dir, or its folder static, has a file for. An empty dir is no error; a missing one is.
 func loadStatic(dir string) (*staticTables, error) {
 	t := &staticTables{rows: builtinTables()}
 	if dir == "" {
@@ -40,6 +40,9 @@ func loadStatic(dir string) (*staticTables, error) {
 			file = "weapon_items.json"
 		}
 		rows, err := loadTable(filepath.Join(dir, file))
+		if errors.Is(err, fs.ErrNotExist) {
+			rows, err = loadTable(filepath.Join(dir, "static", file))
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
