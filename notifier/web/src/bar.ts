@@ -37,15 +37,15 @@ function WorldCard({ w }: { w: World }): VNode {
       <span class="world-name">${w.name}</span>
       <span class="world-online">${w.online.toLocaleString()}<span class="unit"> online</span></span>
       <span class="state" data-health=${health}>${s ? health : "not followed"}${s && health !== "live" && html` <span class="since">since ${clock(Date.parse(s.since))}</span>`}</span>
-      <span class="fresh">${newest > 0 ? `newest ${age(now.value - newest)} ago` : "\u00a0"}</span>
-      <span class="rates">${s?.per_minute && health !== "down" ? `${count(s.per_minute.kill ?? 0)} kills · ${count(s.per_minute.experience ?? 0)} xp /min` : "\u00a0"}</span>
+      ${s && html`<span class="fresh">${newest > 0 ? `newest ${age(now.value - newest)} ago` : "\u00a0"}</span>
+      <span class="rates">${s?.per_minute && health !== "down" ? `${count(s.per_minute.kill ?? 0)} kills · ${count(s.per_minute.experience ?? 0)} xp /min` : "\u00a0"}</span>`}
     </button>
   </li>`;
 }
 
 /** Worlds shows every world's stream and chooses among them. */
 export function Worlds(): VNode {
-  return html`<ul class="worlds" aria-label="Worlds: press to show only these">
+  return html`<ul class="worlds" data-stale=${connection.value.state === "lost"} aria-label="Worlds: press to show only these">
     ${worlds.value.map((w) => html`<${WorldCard} key=${w.world} w=${w} />`)}
   </ul>`;
 }
@@ -100,7 +100,7 @@ export function Bar(): VNode {
 export function Banner(): VNode | null {
   const c = connection.value;
   return html`<div role="status">${c.state === "lost" && html`<p class="banner">
-    <strong>Disconnected since ${clock(c.since)}.</strong> Trying again; what happened meanwhile will be filled in.</p>`}</div>`;
+    <strong>Disconnected since ${clock(c.since)}.</strong> Trying again; what happened meanwhile is filled in as far as it is known.</p>`}</div>`;
 }
 
 /** Dot is the connection in the page's head. */
