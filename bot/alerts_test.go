@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 const createMessage = "POST /channels/{channel_id}/messages"
 
 func TestAFriendsLoginArrivesAsADirectMessage(t *testing.T) {
-	b := newBench(t, nil)
+	b := newBench(t, checked)
 	b.start(nil)
 	b.ready()
 	b.run("/link player:Kestrel")
@@ -37,7 +38,7 @@ func TestAFriendsLoginArrivesAsADirectMessage(t *testing.T) {
 }
 
 func TestButtonsAnswer(t *testing.T) {
-	b := newBench(t, nil)
+	b := newBench(t, checked)
 	b.start(nil)
 	b.ready()
 	b.run("/link player:Kestrel")
@@ -292,4 +293,79 @@ func TestABanOfTheAddressStopsAllRequests(t *testing.T) {
 		t.Errorf("%d requests during the ban", n-before)
 	}
 	wants(t, b.logs.String(), "banned this address")
+}
+
+func TestASendThatWasNotRecordedIsNotSeenTwice(t *testing.T) {
+	b := newBench(t, nil)
+	b.store.unsettled = 3
+	b.start(nil)
+	o := b.settle(b.store.queue(ana, friend, alert.ByFriend))
+	if n := len(b.dms()); !o.Sent || n != 1 {
+		t.Errorf("outcome %+v, %d messages", o, n)
+	}
+	if n := b.sim.Stats().Deduplicated; n != 3 {
+		t.Errorf("%d sends deduplicated, want 3", n)
+	}
+}
+
+func TestBotsShareTheOutbox(t *testing.T) {
+	b := newBench(t, nil)
+	second := *b
+	second.ended = make(chan error, 1)
+	var keys []alert.Key
+	for i := range 30 {
+		keys = append(keys, b.store.queue(ana+alert.UserID(i%3), friend+event.CharacterID(i), alert.ByFriend))
+	}
+	b.start(nil)
+	second.start(nil)
+	for _, k := range keys {
+		b.settle(k)
+	}
+	sum := 0
+	for i := range alert.UserID(3) {
+		sum += len(b.sim.DMs((ana + i).String()))
+	}
+	if n := b.sim.Stats().Routes[createMessage]; sum != len(keys) || n != len(keys) {
+		t.Errorf("%d messages by %d sends, want %d", sum, n, len(keys))
+	}
+}
+
+// TestNobodyWaitsForAnAnswerBehindAlerts runs commands while the outbox is full
+// and Discord's limits hold.
+func TestNobodyWaitsForAnAnswerBehindAlerts(t *testing.T) {
+	b := newBench(t, func(c *discord.Config) {
+		c.Limits = discord.DefaultLimits()
+		// The stand-in counts all interactions of the bot together.
+		for route := range c.Limits.Routes {
+			if strings.Contains(route, "/interactions/") || strings.Contains(route, "/webhooks/") {
+				delete(c.Limits.Routes, route)
+			}
+		}
+		c.Limits.Default = discord.Bucket{Limit: 1000, Window: time.Second}
+	})
+	b.start(nil)
+	b.ready()
+	for i := range 300 {
+		b.store.queue(ana+alert.UserID(i%3), friend+event.CharacterID(i), alert.ByFriend)
+	}
+	b.bus.nudges <- struct{}{}
+	errs := make(chan error, 60)
+	for i := range cap(errs) {
+		go func() {
+			user := ana + alert.UserID(i%3)
+			a, err := b.sim.Command(b.ctx(), discord.CommandInput{User: user.String(), Text: "/friends"})
+			if err == nil && a.Message.Loading() {
+				err = errors.New("no answer after the deferral")
+			}
+			errs <- err
+		}()
+	}
+	for range cap(errs) {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := b.sim.Stats().Missed; n != 0 {
+		t.Errorf("%d interactions missed", n)
+	}
 }

@@ -42,7 +42,7 @@ func TestEveryCommandAnswersWellFormed(t *testing.T) {
 }
 
 func TestMistakesAreExplained(t *testing.T) {
-	b := newBench(t, nil)
+	b := newBench(t, checked)
 	b.start(nil)
 	b.ready()
 	wants(t, b.run("/link player:Kestrell"), "No player called “Kestrell”", "Check the spelling")
@@ -76,7 +76,7 @@ func TestAnswersArePrivateWhereTheyArePersonal(t *testing.T) {
 }
 
 func TestSuggestionsCanBePicked(t *testing.T) {
-	b := newBench(t, nil)
+	b := newBench(t, checked)
 	b.start(nil)
 	b.ready()
 	suggest := func(text string) []discord.Choice {
@@ -115,8 +115,8 @@ func TestSuggestionsCanBePicked(t *testing.T) {
 	}
 }
 
-func TestPicturesOfLongListsFit(t *testing.T) {
-	b := newBench(t, nil)
+func TestLongListsFitIntoAMessage(t *testing.T) {
+	b := newBench(t, checked)
 	var many []event.CharacterID
 	for i := range 120 {
 		id := friend + 100 + event.CharacterID(i)

@@ -32,6 +32,7 @@ type fakeStore struct {
 	broken     error         // returned by reads of the game
 	panics     bool          // Links panics
 	slow       time.Duration // FindCharacters takes so long
+	unsettled  int           // so many settlements fail, and their claims lapse
 	settled    chan struct{} // gets one for each settled alert
 }
 
@@ -113,6 +114,11 @@ func (s *fakeStore) SettleAlert(_ context.Context, k alert.Key, o alert.Outcome,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.alerts[k]
+	if s.unsettled > 0 {
+		s.unsettled--
+		r.claimed = time.Time{}
+		return errDown
+	}
 	r.outcome, r.claimed, r.done = o, o.RetryAt, o.RetryAt.IsZero()
 	r.tries = append(r.tries, o)
 	r.Attempts++
