@@ -217,8 +217,8 @@ func TestOnlyTheLastEchoOfASplitSubscriptionCounts(t *testing.T) {
 func TestOnlyEventsThatCanRepeatAreCounted(t *testing.T) {
 	s := newSightings(time.Minute)
 	now := time.Now()
-	death := event.Event{Kind: event.Kill, ReceivedAt: now, Detail: event.Death{Victim: 1}}
-	turret := event.Event{Kind: event.VehicleKill, ReceivedAt: now, Detail: event.VehicleDestroy{Vehicle: 101, Attacker: 5}}
+	death := event.Event{Kind: event.Kill, ReceivedAt: now, At: now, Detail: event.Death{Victim: 1}}
+	turret := event.Event{Kind: event.VehicleKill, ReceivedAt: now, At: now, Detail: event.VehicleDestroy{Vehicle: 101, Attacker: 5}}
 	for i, want := range []bool{true, false, false} {
 		if e := death; s.see(&e) != want || e.Copy != 0 {
 			t.Errorf("death %d: new %v, copy %d", i, !want, e.Copy)
@@ -228,6 +228,11 @@ func TestOnlyEventsThatCanRepeatAreCounted(t *testing.T) {
 		if e := turret; !s.see(&e) || e.Copy != want {
 			t.Errorf("turret copy %d, want %d", e.Copy, want)
 		}
+	}
+	later := event.Event{Kind: event.Kill, ReceivedAt: now, At: now.Add(2 * time.Second), Detail: event.Death{Victim: 2}}
+	s.see(&later)
+	if e := turret; s.see(&e) {
+		t.Error("a repetition of a second that is over is new")
 	}
 	s.reconnected()
 	if e := death; s.see(&e) {
