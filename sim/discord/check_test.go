@@ -131,7 +131,7 @@ func TestMalformedCommandsAreRefused(t *testing.T) {
 		{"two options of one name", command("a", option("x", nil), option("x", nil)), "0.options.1.name"},
 		{"subcommands beside options", command("a", object{"type": 1, "name": "s", "description": "d"}, option("x", nil)), "0.options"},
 		{"two commands of one name", append(command("a"), command("a")...), "1.name"},
-		{"an unknown property", []any{object{"name": "a", "description": "d", "descripton": "d"}}, "0.descripton"},
+		{"an unknown property", []any{object{"name": "a", "description": "d", "colour": "d"}}, "0.colour"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -42,7 +42,7 @@ func browser(t *testing.T) context.Context {
 }
 
 // do runs steps in the browser.
-func do(t *testing.T, ctx context.Context, steps ...action) {
+func do(ctx context.Context, t *testing.T, steps ...action) {
 	t.Helper()
 	for i, step := range steps {
 		if err := chromedp.Do(ctx, step); err != nil {
@@ -137,7 +137,7 @@ func alert(t *testing.T, s *discord.Server, user string) {
 func TestAPersonTypesACommandWithAutocompletePressesAndReadsInTheConsole(t *testing.T) {
 	ctx := browser(t)
 	s := running(t)
-	do(t, ctx, chromedp.EmulateViewport(1440, 900), chromedp.Navigate(s.URL()),
+	do(ctx, t, chromedp.EmulateViewport(1440, 900), chromedp.Navigate(s.URL()),
 		has(".hello", "Type /link"), has("#status", "Bot connected"), shots("hello"),
 		keys("/wa"), has("#options li", "/watch add"), shots("commands"),
 		keys("\r"), has("#options li", "trel [VCO]"), keys("Kes"), has("#options li", "Kestrel [VCO]"), shots("autocomplete"),
@@ -150,7 +150,7 @@ func TestAPersonTypesACommandWithAutocompletePressesAndReadsInTheConsole(t *test
 		click("#modal button", "Submit"), has(".msg .md", "got hello form"))
 	alert(t, s, ana)
 	alert(t, s, "1200000000000000002")
-	do(t, ctx, has(".embed h4", "Kestrel"), has("#people .count", "1"), shots("alert"),
+	do(ctx, t, has(".embed h4", "Kestrel"), has("#people .count", "1"), shots("alert"),
 		click("#people button", "Ben"), has("#room-note", "Ben"), has(".embed h4", "Kestrel"), has(".fresh", "New"),
 		click("#faults-open", "Faults"), has("#stats dt", "IDENTIFY"), click(".presets button", "Half of all"), has("#faults-active li", "50 %"), shots("faults"),
 		chromedp.Click(chromedp.CSS("#faults-close")), chromedp.EmulateViewport(390, 844), until(`getComputedStyle(document.getElementById("side")).visibility === "hidden"`),

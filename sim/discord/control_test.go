@@ -98,7 +98,7 @@ func TestTheConsoleLoadsNothingFromElsewhere(t *testing.T) {
 
 func TestEventsAreStreamed(t *testing.T) {
 	s := start(t, nil)
-	req, err := http.NewRequestWithContext(within(t), "GET", s.URL()+"/sim/events", nil)
+	req, err := http.NewRequestWithContext(within(t), http.MethodGet, s.URL()+"/sim/events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

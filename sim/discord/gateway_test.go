@@ -33,8 +33,8 @@ func dial(t *testing.T, s *discord.Server) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close()
-	t.Cleanup(func() { ws.Close() })
+	_ = resp.Body.Close()
+	t.Cleanup(func() { _ = ws.Close() })
 	return &client{t, ws}
 }
 
@@ -193,7 +193,7 @@ func TestASessionResumesWithWhatItMissed(t *testing.T) {
 	call(t, s, "PUT", "/applications/"+app+"/commands", []any{map[string]any{"name": "ping", "description": "d"}})
 	c := dial(t, s)
 	session := c.login().SessionID
-	c.ws.Close()
+	_ = c.ws.Close()
 	eventually(t, "the server notices", func() bool { return s.Stats().Connected == 0 })
 	if _, err := s.Command(within(t), discord.CommandInput{User: "ana", Text: "/ping"}); !errors.Is(err, discord.ErrNoResponse) {
 		t.Fatalf("got %v", err)

@@ -49,7 +49,6 @@ type interaction struct {
 
 	void       bool // the first response did not come in time
 	response   int  // type of the first response, 0 before it
-	ephemeral  bool
 	originalID string
 	messages   []string // ids, in the order they were made
 	followups  int

@@ -16,7 +16,7 @@ import (
 func TestEveryRequestNeedsTheBotsToken(t *testing.T) {
 	s := start(t, nil)
 	for _, header := range []string{"", token, "Bot wrong", "Bearer " + token} {
-		req, err := http.NewRequestWithContext(t.Context(), "GET", s.URL()+"/api/v10/users/@me", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/api/v10/users/@me", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestAFileIsUploadedBesideItsMessage(t *testing.T) {
 	}
 	_, _ = f.Write([]byte("not really"))
 	_ = w.Close()
-	req, err := http.NewRequestWithContext(t.Context(), "POST", s.URL()+"/api/v9/channels/"+general+"/messages", &buf)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+"/api/v9/channels/"+general+"/messages", &buf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,13 +263,13 @@ func TestAHangingRequestAndACutOneEndWithoutAnAnswer(t *testing.T) {
 		if kind == discord.FaultReset {
 			client.Timeout = 20 * time.Second
 		}
-		req, err := http.NewRequestWithContext(t.Context(), "POST", s.URL()+"/api/v9/channels/"+general+"/messages", strings.NewReader(`{"content":"hi"}`))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+"/api/v9/channels/"+general+"/messages", strings.NewReader(`{"content":"hi"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
 		req.Header.Set("Authorization", "Bot "+token)
 		if resp, err := client.Do(req); err == nil {
-			resp.Body.Close()
+			_ = resp.Body.Close()
 			t.Errorf("%s: got %d", kind, resp.StatusCode)
 		}
 	}
