@@ -213,7 +213,7 @@ func testClose(t *testing.T, open Open) {
 func testDurable(t *testing.T, open Open) {
 	b, reopen := open(t)
 	if reopen == nil {
-		t.Skip("this transport keeps nothing")
+		return // this transport keeps nothing
 	}
 	mustPublish(t, b, Work, messages(0, 100)...)
 	s := newSink(100)
@@ -245,7 +245,7 @@ func testDurable(t *testing.T, open Open) {
 func testDurableDead(t *testing.T, open Open) {
 	b, reopen := open(t)
 	if reopen == nil {
-		t.Skip("this transport keeps nothing")
+		return // this transport keeps nothing
 	}
 	mustPublish(t, b, Solo, message(0))
 	stop := consume(t, b, Only, func(context.Context, bus.Batch) error {
