@@ -3,6 +3,7 @@ package bot
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,8 +121,8 @@ func TestTroubleDelaysAnAlertAndLosesNone(t *testing.T) {
 
 func TestAUserWhoRefusesMessagesIsToldAtTheNextCommand(t *testing.T) {
 	b := newBench(t, nil)
-	now := time.Now()
-	b.start(func(c *Config) { c.Now = func() time.Time { return now } })
+	var ahead atomic.Int64
+	b.start(func(c *Config) { c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
 	b.ready()
 	b.run("/link player:Kestrel")
 	if err := b.sim.SetDMs(ana.String(), false); err != nil {
@@ -138,12 +139,12 @@ func TestAUserWhoRefusesMessagesIsToldAtTheNextCommand(t *testing.T) {
 	if n := b.sim.Stats().Routes[createMessage]; n != sends {
 		t.Errorf("%d sends to a user who refuses them", n-sends)
 	}
-	now = now.Add(retest + time.Second)
+	ahead.Add(int64(retest + time.Second))
 	wants(t, b.run("/watch list"), "does not let me write to you", "Friends of")
 	if err := b.sim.SetDMs(ana.String(), true); err != nil {
 		t.Fatal(err)
 	}
-	now = now.Add(retest + time.Second)
+	ahead.Add(int64(retest + time.Second))
 	wants(t, b.run("/watch list"), "reach you again")
 	if o := b.settle(b.store.queue(ana, kesID, alert.ByCharacter)); !o.Sent {
 		t.Errorf("after reopening: %+v", o)

@@ -52,7 +52,7 @@ func TestMistakesAreExplained(t *testing.T) {
 	wants(t, b.run("/watch add player:Wren outfit:MUST"), "One at a time")
 	wants(t, b.run("/watch remove watch:Wren"), "nothing to remove")
 	wants(t, b.run("/online outfit:NOPE"), "No outfit with the tag or name “NOPE”")
-	b.dir.down = true
+	b.dir.down.Store(true)
 	wants(t, b.run("/link player:Unheard"), "query service does not answer", "try again")
 	wants(t, b.run("/link player:Kestrel"), "is linked to you", "I keep trying")
 	wants(t, b.run("/online outfit:ZZZZ"), "query service does not answer")
@@ -109,7 +109,7 @@ func TestSuggestionsCanBePicked(t *testing.T) {
 	if got := suggest("/watch remove watch:"); len(got) != 1 || got[0].Name != "Friends lists of your characters" {
 		t.Errorf("watches: %+v", got)
 	}
-	b.store.slow = time.Minute
+	b.store.slow.Store(true)
 	if got := suggest("/link player:kest"); len(got) != 1 || got[0].Value != "kest" {
 		t.Errorf("a slow store: %+v", got)
 	}

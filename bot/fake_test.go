@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"muster/alert"
@@ -31,7 +32,7 @@ type fakeStore struct {
 	gaps       []event.Gap
 	broken     error         // returned by reads of the game
 	panics     bool          // Links panics
-	slow       time.Duration // FindCharacters takes so long
+	slow       atomic.Bool   // FindCharacters takes a minute
 	unsettled  int           // so many settlements fail, and their claims lapse
 	settled    chan struct{} // gets one for each settled alert
 }
@@ -212,8 +213,8 @@ func (s *fakeStore) Watches(_ context.Context, user alert.UserID) ([]alert.Watch
 }
 
 func (s *fakeStore) FindCharacters(ctx context.Context, prefix string, limit int) ([]event.Character, error) {
-	if s.slow > 0 {
-		if err := sleep(ctx, s.slow); err != nil {
+	if s.slow.Load() {
+		if err := sleep(ctx, time.Minute); err != nil {
 			return nil, err
 		}
 	}
@@ -296,7 +297,7 @@ func (s *fakeStore) Gaps(context.Context, time.Time, time.Time) ([]event.Gap, er
 // fakeDirectory answers from the store, unless the query service is down.
 type fakeDirectory struct {
 	store *fakeStore
-	down  bool
+	down  atomic.Bool
 }
 
 var errDown = errors.New("query service does not answer")
@@ -309,21 +310,21 @@ func (d *fakeDirectory) FindCharacter(_ context.Context, name string) (event.Cha
 			return p.Character, nil
 		}
 	}
-	if d.down {
+	if d.down.Load() {
 		return event.Character{}, errDown
 	}
 	return event.Character{}, fmt.Errorf("character %q: %w", name, census.ErrNotFound)
 }
 
 func (d *fakeDirectory) FindOutfits(_ context.Context, tag string) ([]event.Outfit, error) {
-	if d.down {
+	if d.down.Load() {
 		return nil, errDown
 	}
 	return nil, fmt.Errorf("outfit %q: %w", tag, census.ErrNotFound)
 }
 
 func (d *fakeDirectory) ReadFriends(_ context.Context, owner event.CharacterID) (int, error) {
-	if d.down {
+	if d.down.Load() {
 		return 0, errDown
 	}
 	d.store.mu.Lock()
