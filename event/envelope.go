@@ -14,7 +14,7 @@ const (
 	TopicEvents  = "events"  // work: Sighting, Observation and StreamState, listener and roster → dispatcher
 	TopicFeed    = "feed"    // broadcast: FeedMessage, dispatcher → notifiers
 	TopicAlerts  = "alerts"  // broadcast: a nudge that the outbox has work, dispatcher → bots
-	TopicLookups = "lookups" // broadcast: characters without a name, dispatcher → roster
+	TopicLookups = "lookups" // broadcast: characters without a name, dispatcher → roster; an empty list: look in the store
 	TopicNames   = "names"   // broadcast: names learned, roster → dispatchers and notifiers
 )
 

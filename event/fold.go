@@ -130,6 +130,9 @@ func (f *Folded) login(ev Evidence) {
 
 func (f *Folded) alive(ev Evidence) {
 	t, before := &f.Track, f.Track
+	if ev.Sign == SignObservedOn && ev.World == t.World {
+		ev.Zone = t.Zone // the query service does not say where
+	}
 	f.seen(ev)
 	switch {
 	case !ev.At.After(t.LoggedOut):

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
+	"muster/bus"
 	"muster/census"
 	"muster/event"
 )
@@ -29,6 +31,7 @@ type DirectoryStore interface {
 type DirectoryQuery interface {
 	FriendsQuery
 	CharacterByName(ctx context.Context, env event.Environment, name string) (event.Character, error)
+	Characters(ctx context.Context, env event.Environment, ids []event.CharacterID) ([]event.Character, error)
 	OutfitsByTag(ctx context.Context, env event.Environment, tag string) ([]event.Outfit, error)
 	Members(ctx context.Context, env event.Environment, outfit event.OutfitID) ([]event.Member, error)
 }
@@ -39,6 +42,14 @@ type DirectoryConfig struct {
 	Query        DirectoryQuery
 	Environments []event.Environment // asked in this order; at least one
 	Log          *slog.Logger        // none: silent
+	// Bus hears that names are wanted, so that the roster need not find out by
+	// itself; none: it does.
+	Bus Publisher
+}
+
+// A Publisher is the part of bus.Bus that sends.
+type Publisher interface {
+	Publish(ctx context.Context, topic string, messages ...bus.Message) error
 }
 
 // A Directory finds players and outfits that people name: in the store first,
@@ -143,9 +154,45 @@ func (d *Directory) readMembers(ctx context.Context, env event.Environment, outf
 }
 
 // ReadFriends reads and saves the friends list of owner, and returns how many
-// friends the answer had. An empty or failed answer leaves what is stored.
+// friends the answer had. An empty or failed answer leaves what is stored. The
+// names of the first friends are read too, so that whoever asked for the list can
+// be shown it; the roster is told of the others.
 func (d *Directory) ReadFriends(ctx context.Context, owner event.CharacterID) (int, error) {
-	return readFriends(ctx, d.places, d.cfg.Query, d.cfg.Store, owner)
+	friends, env, err := readFriends(ctx, d.places, d.cfg.Query, d.cfg.Store, owner)
+	if err != nil {
+		return 0, err
+	}
+	if left := d.nameFriends(ctx, env, friends); left && d.cfg.Bus != nil {
+		if err := d.cfg.Bus.Publish(ctx, event.TopicLookups, bus.Message{ID: "friends", Body: []byte("[]")}); err != nil {
+			d.cfg.Log.DebugContext(ctx, "the roster is not told of new friends and finds them by itself", "err", err)
+		}
+	}
+	return len(friends), nil
+}
+
+// maxNamed is how many names are read while somebody waits for a friends list.
+const maxNamed = 2 * maxBatch
+
+// nameFriends reads and saves the names of friends that have none yet, as well
+// as can be, and reports whether some are left without one.
+func (d *Directory) nameFriends(ctx context.Context, env event.Environment, friends []event.Friend) (left bool) {
+	ids := make([]event.CharacterID, len(friends))
+	for i, f := range friends {
+		ids[i] = f.Character
+	}
+	stored, err := d.cfg.Store.Characters(ctx, ids)
+	if err != nil {
+		return true
+	}
+	ids = slices.DeleteFunc(ids, func(id event.CharacterID) bool { return stored[id].Name != "" })
+	if len(ids) == 0 {
+		return false
+	}
+	found, err := d.cfg.Query.Characters(ctx, env, ids[:min(len(ids), maxNamed)])
+	if saveErr := d.cfg.Store.SaveCharacters(ctx, found); err != nil || saveErr != nil {
+		d.cfg.Log.DebugContext(ctx, "names of friends not read, the roster tries again", "err", errors.Join(err, saveErr))
+	}
+	return len(found) < len(ids)
 }
 
 // first asks one environment after the other until one knows. That one of them

@@ -33,7 +33,7 @@ func (r *Roster) friendsRound(ctx context.Context) {
 		if !r.friendsTried[owner].IsZero() {
 			continue
 		}
-		if _, err := readFriends(ctx, r.places, r.cfg.Query, r.cfg.Store, owner); err != nil {
+		if _, _, err := readFriends(ctx, r.places, r.cfg.Query, r.cfg.Store, owner); err != nil {
 			r.failed(ctx, "friends", err)
 			if errors.Is(err, census.ErrUnavailable) || errors.Is(err, census.ErrServiceID) || ctx.Err() != nil {
 				return
@@ -43,22 +43,26 @@ func (r *Roster) friendsRound(ctx context.Context) {
 		}
 		r.metrics.friends.Inc()
 	}
+	if len(due) > 0 {
+		r.look(ctx) // new friends have no names yet
+	}
 }
 
-// readFriends reads and saves the friends list of owner, and returns how many
-// friends the answer had.
-func readFriends(ctx context.Context, where places, q FriendsQuery, s FriendsStore, owner event.CharacterID) (int, error) {
+// readFriends reads and saves the friends list of owner, and returns it with the
+// environment that owner plays in.
+func readFriends(ctx context.Context, where places, q FriendsQuery, s FriendsStore, owner event.CharacterID) (
+	[]event.Friend, event.Environment, error) {
 	env, err := where.one(ctx, owner)
 	if err != nil {
-		return 0, err
+		return nil, "", err
 	}
 	readAt := time.Now().UTC()
 	friends, err := q.Friends(ctx, env, owner)
 	if err != nil {
-		return 0, fmt.Errorf("friends of %s: %w", owner, err)
+		return nil, "", fmt.Errorf("friends of %s: %w", owner, err)
 	}
 	if err := s.SaveFriends(ctx, owner, friends, readAt); err != nil {
-		return 0, fmt.Errorf("save friends of %s: %w", owner, err)
+		return nil, "", fmt.Errorf("save friends of %s: %w", owner, err)
 	}
-	return len(friends), nil
+	return friends, env, nil
 }

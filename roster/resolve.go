@@ -23,6 +23,9 @@ func (r *Roster) hear(ctx context.Context) {
 				r.cfg.Log.WarnContext(ctx, "lookups message is not a list of ids", "err", err)
 				return
 			}
+			if len(ids) == 0 {
+				r.look(ctx) // whoever asks has put them into the store
+			}
 			r.wanted.add(true, ids...)
 		})
 		if ctx.Err() != nil || errors.Is(err, bus.ErrClosed) {
@@ -36,15 +39,18 @@ func (r *Roster) hear(ctx context.Context) {
 // poll asks the store for what nobody told us: names that were missing, that
 // came in while nobody led, or that did not fit into memory.
 func (r *Roster) poll(ctx context.Context) {
-	every(ctx, r.cfg.PollEvery, func(ctx context.Context) {
-		ids, err := r.cfg.Store.Unresolved(ctx, time.Now().UTC(), 20*maxBatch)
-		if err != nil {
-			r.failed(ctx, "unresolved", err)
-			return
-		}
-		r.wanted.add(false, ids...)
-		r.metrics.waiting.Set(float64(r.wanted.waiting()))
-	})
+	every(ctx, r.cfg.PollEvery, r.look)
+}
+
+// look asks the store once for characters without a name.
+func (r *Roster) look(ctx context.Context) {
+	ids, err := r.cfg.Store.Unresolved(ctx, time.Now().UTC(), 20*maxBatch)
+	if err != nil {
+		r.failed(ctx, "unresolved", err)
+		return
+	}
+	r.wanted.add(false, ids...)
+	r.metrics.waiting.Set(float64(r.wanted.waiting()))
 }
 
 // resolve asks for names, batch by batch, until ctx ends.

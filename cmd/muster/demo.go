@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -54,7 +55,7 @@ func (p *program) demo(ctx context.Context) (err error) {
 
 // startSims starts both simulators.
 func (p *program) startSims() (*game.Server, *discord.Server, error) {
-	args, log := p.cli.Demo, p.plainLog()
+	args, log := p.cli.Demo, slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	world, err := game.New(simGameArgs{Seed: args.Seed, Events: args.Events, Static: args.Static}.
 		config(log.With("part", "sim/game")))
 	if err != nil {
@@ -102,6 +103,9 @@ func (p *program) demoSettings(cfg *configs.Config, world *game.Server, people *
 	cfg.Game.ServiceID = "demo"
 	cfg.Discord.URL, cfg.Discord.Token = people.URL(), demoToken
 	cleanup = func() error { return nil }
+	if !isSet(*cfg, "log.level") {
+		cfg.Log.Level = slog.LevelWarn // what is worth reading is what greet prints
+	}
 	if !isSet(*cfg, "http.addr") {
 		cfg.HTTP.Addr = freeIfTaken(cfg.HTTP.Addr)
 	}

@@ -74,7 +74,7 @@ func open(ctx context.Context, cfg configs.Config, log *slog.Logger) (d *deps, e
 		return d, wrongSetting(cfg, "game.query_url", err)
 	}
 	d.directory = roster.NewDirectory(roster.DirectoryConfig{
-		Store: d.store, Query: d.query, Environments: cfg.Game.Environments, Log: log.With("part", "directory"),
+		Store: d.store, Query: d.query, Environments: cfg.Game.Environments, Bus: d.bus, Log: log.With("part", "directory"),
 	})
 	return d, nil
 }

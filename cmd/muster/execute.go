@@ -39,7 +39,7 @@ func runRoles(ctx context.Context, d *deps, table []role, started func()) error 
 	}
 	// The operator's address outlives the roles, so that a drain can be watched.
 	parts = append(parts, part{name: "admin", run: newAdmin(d.admin, d.registry, d.checks(), d.log).run})
-	d.log.Info("muster runs", "version", version(), "roles", names(parts),
+	d.log.Info("muster runs", "version", version(), "roles", names(parts), "environments", d.cfg.Game.Environments,
 		"page", "http://"+d.public.Addr().String(), "admin", "http://"+d.admin.Addr().String())
 	if started != nil {
 		started()

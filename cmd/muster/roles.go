@@ -54,12 +54,12 @@ func topology() bus.Topology {
 func buildListener(d *deps) (part, string, error) {
 	var all []*listener.Listener
 	for _, env := range d.cfg.Game.Environments {
-				stream, err := census.NewStream(census.StreamConfig{
+		stream, err := census.NewStream(census.StreamConfig{
 			URL:         d.cfg.Game.StreamURL,
 			ServiceID:   d.cfg.Game.ID(),
 			Environment: env,
 			Worlds:      worldsOf(d.cfg, env),
-			Log:         d.log,
+			Log:         d.log.With("role", "listener"),
 		})
 		if err != nil {
 			return part{}, "", err
@@ -98,7 +98,7 @@ func buildRoster(d *deps) (part, string, error) {
 	r, err := roster.New(roster.Config{
 		Store: d.store, Query: d.query, Bus: d.bus, Locker: d.locker,
 		Environments: d.cfg.Game.Environments,
-		Log:          d.log, Registerer: d.registry,
+		Log:          d.log.With("role", "roster"), Registerer: d.registry,
 	})
 	if err != nil {
 		return part{}, "", err

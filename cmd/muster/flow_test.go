@@ -1,0 +1,515 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"muster/event"
+	"muster/sim/discord"
+	"muster/sim/game"
+	"muster/storage"
+)
+
+// shared returns the folder with the recordings.
+func shared(t testing.TB, parts ...string) string {
+	t.Helper()
+	root := os.Getenv("MUSTER_SHARED")
+	if root == "" {
+		t.Skip("MUSTER_SHARED is not set: it names the folder with census-samples, which are not part of the repository")
+	}
+	return filepath.Join(append([]string{root}, parts...)...)
+}
+
+// startGame starts a game without a life of its own: only what a test sends.
+func startGame(t testing.TB, change func(*game.Config)) *game.Server {
+	t.Helper()
+	cfg := game.DefaultConfig()
+	cfg.EventsPerSecond = 0
+	cfg.PresenceEvery, cfg.CaptureEvery, cfg.AlertEvery, cfg.LockEvery = 24*time.Hour, 24*time.Hour, 24*time.Hour, 24*time.Hour
+	if change != nil {
+		change(&cfg)
+	}
+	s, err := game.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func startDiscord(t testing.TB) *discord.Server {
+	t.Helper()
+	cfg := discord.DefaultConfig()
+	cfg.Token = "token-of-the-test"
+	if root := os.Getenv("MUSTER_SHARED"); root != "" {
+		cfg.OpenAPIPath = filepath.Join(root, "discord-openapi.json")
+	}
+	s, err := discord.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// settings are the variables for a muster on the given game.
+func settings(database string, world *game.Server, more ...string) []string {
+	return append([]string{
+		"MUSTER_DATABASE_URL=" + database,
+		"MUSTER_GAME_STREAM_URL=" + world.StreamURL(), "MUSTER_GAME_QUERY_URL=" + world.QueryURL(),
+		"MUSTER_GAME_SERVICE_ID=test",
+		"MUSTER_HTTP_ADDR=127.0.0.1:0", "MUSTER_ADMIN_ADDR=127.0.0.1:0",
+	}, more...)
+}
+
+// page waits until muster runs and the game has confirmed its subscription, and
+// returns the page's address.
+func page(t testing.TB, err *output) string {
+	t.Helper()
+	addr := err.find(t, `muster runs.* page=(\S+)`)
+	for env := range strings.SplitSeq(err.find(t, `environments="?\[([^\]]+)\]`), " ") {
+		err.find(t, `stream state.* environment=`+env+` .*state=reconciling`)
+	}
+	return addr
+}
+
+// until polls for what has no other way to be waited for.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("still not so after %s: %s", patience, what)
+		}
+	}
+}
+
+// counts reads how many events of each kind a database holds.
+func counts(t testing.TB, url string) map[event.Kind]int64 {
+	t.Helper()
+	s, err := storage.Open(t.Context(), url, storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	n, err := s.CountEvents(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func sum(n map[event.Kind]int64) (all int64) {
+	for _, v := range n {
+		all += v
+	}
+	return all
+}
+
+func TestTheRecordingIsStoredOnceAndFedOnceWithItsWeaponsNamed(t *testing.T) {
+	world := startGame(t, func(c *game.Config) { c.StaticDir = shared(t, "census-samples", "static") })
+	lines := recording(t)
+	database := "sqlite:" + filepath.Join(t.TempDir(), "muster.db")
+	env := settings(database, world, "MUSTER_GAME_WORLDS=1,10,13,17,40,1000",
+		"MUSTER_GAME_ENVIRONMENTS=ps2,ps2ps4us") // the recording is a mirror's, which mixes them
+
+	// A first start reads the tables of names; the second has them from the start.
+	zeroth := runHere(t, env, "all")
+	page(t, zeroth.err)
+	waitForItems(t, database)
+	zeroth.stop()
+	first := runHere(t, env, "all")
+	feed := follow(t, page(t, first.err), "")
+	replay(t, world, lines)
+	items := feed.wait(t, 464)
+	checkRecording(t, items, weaponNames(t))
+
+	// Once more on the same connection, and once more after a restart, when no
+	// memory is left but the database's.
+	replay(t, world, lines)
+	barrier(t, world, feed)
+	if code := first.stop(); code != exitOK {
+		t.Fatalf("exit status %d", code)
+	}
+	second := runHere(t, env, "all")
+	again := follow(t, page(t, second.err), "")
+	replay(t, world, lines)
+	barrier(t, world, again)
+	second.stop()
+
+	n := counts(t, database)
+	if n[event.Experience] != 401 || n[event.Kill] != 49 || n[event.VehicleKill] != 14 {
+		t.Errorf("stored %v, want 401 experience, 49 kills, 14 vehicles", n)
+	}
+	if got := len(feed.wait(t, 465)); got != 465 { // with the barrier's login
+		t.Errorf("%d events on the feed, want 464 and the barrier", got)
+	}
+	if got := len(again.wait(t, 1)); got != 1 {
+		t.Errorf("%d events on the feed after the restart, want the barrier alone", got)
+	}
+	if len(feed.repeats)+len(again.repeats) > 0 {
+		t.Errorf("came twice: %v %v", feed.repeats, again.repeats)
+	}
+}
+
+// barrier sends a login that nothing else sends and waits until it is fed:
+// everything sent before has then been dealt with.
+func barrier(t testing.TB, world *game.Server, feed *reader) {
+	t.Helper()
+	feed.mu.Lock()
+	before := len(feed.items)
+	feed.mu.Unlock()
+	for _, p := range world.Characters("") {
+		if !p.Online && p.World == "10" {
+			if err := world.Login(p.ID); err != nil {
+				t.Fatal(err)
+			}
+			feed.wait(t, before+1)
+			return
+		}
+	}
+	t.Fatal("everybody is online")
+}
+
+// waitForItems waits until the roster has read the table of items.
+func waitForItems(t testing.TB, database string) {
+	t.Helper()
+	s, err := storage.Open(t.Context(), database, storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	until(t, "the table of items is read", func() bool {
+		items, err := s.Lookups(t.Context(), event.LookupItem)
+		return err == nil && len(items) > 1000
+	})
+}
+
+func recording(t testing.TB) [][]byte {
+	t.Helper()
+	f, err := os.Open(shared(t, "census-samples", "ess", "session-2024-10-29-a.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	lines, err := game.ReadLines(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+// replay sends the recording with its own times, as fast as it goes.
+func replay(t testing.TB, world *game.Server, lines [][]byte) {
+	t.Helper()
+	n, err := world.Replay(t.Context(), lines, game.ReplayOptions{})
+	if err != nil || n != 464 {
+		t.Fatalf("replayed %d events, want 464: %v", n, err)
+	}
+}
+
+// weaponNames reads the names that people know the weapons by.
+func weaponNames(t testing.TB) map[string]string {
+	t.Helper()
+	b, err := os.ReadFile(shared(t, "census-samples", "static", "weapon_items.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []struct {
+		ID   string `json:"item_id"`
+		Name string `json:"name"`
+	}
+	if err := json.Unmarshal(b, &rows); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{}
+	for _, r := range rows {
+		names[r.ID] = r.Name
+	}
+	return names
+}
+
+// checkRecording holds the feed against the recording itself, decoded here as
+// plain maps.
+func checkRecording(t *testing.T, items []item, weapons map[string]string) {
+	t.Helper()
+	want := map[string]int{}
+	for _, line := range recording(t) {
+		var m struct{ Payload map[string]string }
+		if json.Unmarshal(line, &m) != nil || m.Payload["event_name"] == "" {
+			continue
+		}
+		p := m.Payload
+		switch p["event_name"] {
+		case "Death":
+			want[strings.Join([]string{"kill", p["world_id"], p["timestamp"], p["attacker_character_id"], p["character_id"],
+				p["attacker_weapon_id"], weapons[p["attacker_weapon_id"]]}, " ")]++
+		case "VehicleDestroy":
+			want[strings.Join([]string{"vehicle_kill", p["world_id"], p["timestamp"], p["attacker_character_id"], p["character_id"],
+				p["attacker_weapon_id"], weapons[p["attacker_weapon_id"]]}, " ")]++
+		case "GainExperience":
+			want[strings.Join([]string{"experience", p["world_id"], p["timestamp"], p["character_id"],
+				p["experience_id"], p["amount"]}, " ")]++
+		}
+	}
+	for _, i := range items {
+		line := describe(t, i)
+		if want[line]--; want[line] < 0 {
+			t.Errorf("on the feed, not in the recording: %s", line)
+		}
+	}
+	for line, n := range want {
+		if n > 0 {
+			t.Errorf("in the recording, not on the feed: %s", line)
+		}
+	}
+}
+
+// describe writes an event of the feed as checkRecording expects it.
+func describe(t *testing.T, i item) string {
+	t.Helper()
+	var d struct {
+		Weapon     struct{ ID, Name string }
+		Experience struct{ ID string }
+		Amount     json.Number
+	}
+	if err := json.Unmarshal(i.Detail, &d); err != nil {
+		t.Fatalf("detail %s: %v", i.Detail, err)
+	}
+	id := func(w *who) string {
+		if w == nil {
+			return "0"
+		}
+		return w.ID
+	}
+	at, world := json.Number(itoa(i.At)).String(), itoa(int64(i.World))
+	if i.Kind == "experience" {
+		return strings.Join([]string{i.Kind, world, at, id(i.Character), d.Experience.ID, d.Amount.String()}, " ")
+	}
+	return strings.Join([]string{i.Kind, world, at, id(i.Character), id(i.Other), d.Weapon.ID, d.Weapon.Name}, " ")
+}
+
+func itoa(n int64) string { b, _ := json.Marshal(n); return string(b) }
+
+func TestEveryRecordedLineIsHandled(t *testing.T) {
+	world := startGame(t, nil)
+	b, err := os.ReadFile(shared(t, "census-samples", "ess", "single-events.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := "sqlite:" + filepath.Join(t.TempDir(), "muster.db")
+	m := runHere(t, settings(database, world), "all")
+	feed := follow(t, page(t, m.err), "")
+	for line := range bytes.Lines(b) {
+		var row struct {
+			Message struct{ Payload json.RawMessage }
+		}
+		if err := json.Unmarshal(line, &row); err != nil {
+			t.Fatal(err)
+		}
+		if err := world.Emit(row.Message.Payload); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+	}
+	items := feed.wait(t, 10) // all but FishScan, which is stored and not fed
+	got := map[string]int{}
+	for _, i := range items {
+		got[i.Kind]++
+		if i.name != i.Kind {
+			t.Errorf("the event is called %s and says kind %s", i.name, i.Kind)
+		}
+	}
+	want := map[string]int{"vehicle_kill": 1, "kill": 1, "item": 1, "achievement": 1, "defend": 1, "capture": 1,
+		"login": 1, "logout": 1, "alert": 1, "lock": 1}
+	for kind, n := range want {
+		if got[kind] != n {
+			t.Errorf("%d of kind %s on the feed, want %d", got[kind], kind, n)
+		}
+	}
+	m.stop()
+	if n := counts(t, database); sum(n) != 11 || n[event.FishScan] != 1 || n[event.Unknown] != 0 {
+		t.Errorf("stored %v, want each of the 11 kinds once", n)
+	}
+}
+
+func TestAFriendsLoginBecomesADirectMessageAndNobodyIsToldTwice(t *testing.T) {
+	world, people := startGame(t, nil), startDiscord(t)
+	database := "sqlite:" + filepath.Join(t.TempDir(), "muster.db")
+	env := settings(database, world, "MUSTER_DISCORD_URL="+people.URL(), "MUSTER_DISCORD_TOKEN=token-of-the-test")
+	m := runHere(t, env, "all")
+	page(t, m.err)
+	m.err.find(t, "commands registered")
+	kestrel := person(t, world, "Kestrel")
+	user := people.Users()[0].ID
+
+	answer, err := people.Command(t.Context(), discord.CommandInput{User: user, Text: "/link player:Kestrel"})
+	if err != nil || answer.Message == nil || !strings.Contains(answer.Message.Content, "linked") {
+		t.Fatalf("/link answers %+v: %v", answer, err)
+	}
+	friend := offlineFriend(t, world, kestrel)
+	begin := time.Now()
+	if err := world.Login(friend.ID); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	told := func(msg discord.Message) bool {
+		return strings.Contains(msg.Content, friend.Name) && strings.Contains(msg.Content, "online")
+	}
+	if _, err := people.WaitMessage(ctx, discord.MessageFilter{User: user}, told); err != nil {
+		t.Fatalf("no message about %s: %v; there are %+v", friend.Name, err, people.DMs(user))
+	}
+	t.Logf("login to message: %s", time.Since(begin))
+
+	// A relog is no news, and a restart finds nothing left to say.
+	for _, act := range []func(string) error{world.Logout, world.Login} {
+		if err := act(friend.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.stop()
+	m = runHere(t, env, "all")
+	page(t, m.err)
+	other := offlineFriend(t, world, kestrel)
+	if err := world.Login(other.ID); err != nil {
+		t.Fatal(err)
+	}
+	toldOther := func(msg discord.Message) bool { return strings.Contains(msg.Content, other.Name) }
+	if _, err := people.WaitMessage(ctx, discord.MessageFilter{User: user}, toldOther); err != nil {
+		t.Fatalf("no message about %s: %v", other.Name, err)
+	}
+	n := 0
+	for _, msg := range people.DMs(user) {
+		if told(msg) {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d messages about %s, want 1", n, friend.Name)
+	}
+	if v := people.Violations(); len(v) > 0 {
+		t.Errorf("Discord would refuse: %+v", v)
+	}
+}
+
+func person(t testing.TB, world *game.Server, name string) game.Person {
+	t.Helper()
+	for _, p := range world.Characters(name) {
+		if p.Name == name {
+			return p
+		}
+	}
+	t.Fatalf("the game has no %s", name)
+	return game.Person{}
+}
+
+func offlineFriend(t testing.TB, world *game.Server, of game.Person) game.Person {
+	t.Helper()
+	for _, p := range world.Characters("") {
+		for _, id := range of.Friends {
+			if p.ID == id && !p.Online {
+				return p
+			}
+		}
+	}
+	t.Fatalf("all friends of %s are online", of.Name)
+	return game.Person{}
+}
+
+func TestMusterWithoutADiscordTokenRunsAgainstAGameInAnotherProcess(t *testing.T) {
+	sim := start(t, "muster", nil, "sim", "game", "--addr=127.0.0.1:0", "--events=50")
+	stream := sim.out.find(t, `MUSTER_GAME_STREAM_URL=(\S+)`)
+	query := sim.out.find(t, `MUSTER_GAME_QUERY_URL=(\S+)`)
+	m := start(t, "muster", []string{"MUSTER_GAME_STREAM_URL=" + stream, "MUSTER_GAME_QUERY_URL=" + query,
+		"MUSTER_HTTP_ADDR=127.0.0.1:0", "MUSTER_ADMIN_ADDR=127.0.0.1:0"}, "all")
+	addr := m.err.find(t, `muster runs.* page=(\S+)`)
+	admin := m.err.find(t, `muster runs.* admin=(\S+)`)
+	if n := strings.Count(m.err.String(), "bot is off: no token is set (MUSTER_DISCORD_TOKEN)"); n != 1 {
+		t.Errorf("it says %d times that the bot is off, want once:\n%s", n, m.err)
+	}
+	follow(t, addr, "").wait(t, 20)
+	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+		res, err := http.Get(admin + path)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %v %v", path, res, err)
+		}
+		_ = res.Body.Close()
+	}
+}
+
+func TestTheDemoShowsEventsAndSendsAMessage(t *testing.T) {
+	m := runHere(t, []string{"MUSTER_HTTP_ADDR=127.0.0.1:0", "MUSTER_ADMIN_ADDR=127.0.0.1:0"},
+		"demo", "--game=127.0.0.1:0", "--discord=127.0.0.1:0", "--events=60")
+	addr := m.out.find(t, `page +(http://\S+?)/\n`)
+	console := m.out.find(t, `stand-in Discord +(http://\S+?)/\n`)
+	follow(t, addr, "world=10").wait(t, 5)
+	user := firstUser(t, console)
+	until(t, "the stand-in answers /link", func() bool {
+		return strings.Contains(post(t, console+"/sim/command", map[string]string{"user": user, "text": "/link player:Kestrel"}), "linked")
+	})
+	until(t, "a friend comes on and a message says so", func() bool {
+		return strings.Contains(get(t, console+"/sim/messages?user="+user), "is online on")
+	})
+	if code := m.stop(); code != exitOK {
+		t.Errorf("exit status %d", code)
+	}
+}
+
+func firstUser(t testing.TB, console string) string {
+	t.Helper()
+	var users []struct{ ID string }
+	if err := json.Unmarshal([]byte(get(t, console+"/sim/users")), &users); err != nil || len(users) == 0 {
+		t.Fatalf("users of the stand-in: %v", err)
+	}
+	return users[0].ID
+}
+
+func get(t testing.TB, url string) string {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body(t, res)
+}
+
+func post(t testing.TB, url string, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.Post(url, "application/json", bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body(t, res)
+}
+
+func body(t testing.TB, res *http.Response) string {
+	t.Helper()
+	var b bytes.Buffer
+	_, err := b.ReadFrom(res.Body)
+	if err := errors.Join(err, res.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
