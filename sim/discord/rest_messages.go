@@ -91,11 +91,10 @@ func (s *Server) create(c *call) (Message, bool, *apiError) {
 	}
 	body := c.object()
 	key := ch.ID + " " + fmt.Sprint(body["nonce"])
-	if isTrue(body, "enforce_nonce") {
-		if old := s.world.message(ch.ID, s.world.sawNonce(key, c.at, s.cfg.NonceLife)); old != nil {
-			s.stats.Deduplicated++
-			return *old, false, nil
-		}
+	seen := s.world.sawNonce(key, c.at, s.cfg.NonceLife)
+	if old := s.world.message(ch.ID, seen); old != nil && isTrue(body, "enforce_nonce") {
+		s.stats.Deduplicated++
+		return *old, false, nil
 	}
 	m := s.blank(ch.ID, c.at)
 	m.Nonce = body["nonce"]
@@ -146,13 +145,43 @@ func (s *Server) fill(m *Message, c *call) {
 		m.Reference = ref
 	}
 	m.TTS = isTrue(body, "tts")
+	s.attach(m, c)
+	s.ping(m, body["allowed_mentions"])
+}
+
+// attach adds the files of c to m. Where the body lists attachments, those it
+// had and that are not listed go. An embed may show a file by its name.
+func (s *Server) attach(m *Message, c *call) {
+	if list, ok := c.object()["attachments"].([]any); ok {
+		keep := map[string]bool{}
+		for _, v := range list {
+			o, _ := v.(map[string]any)
+			keep[fmt.Sprint(o["id"])] = true
+		}
+		m.Attachments = slices.DeleteFunc(m.Attachments, func(a Attachment) bool { return !keep[a.ID] })
+	}
 	for _, f := range c.files {
 		f.ID = s.ids.next(c.at)
 		f.URL = "/sim/files/" + m.ChannelID + "/" + f.ID
 		f.ProxyURL = f.URL
 		m.Attachments = append(m.Attachments, f)
 	}
-	s.ping(m, body["allowed_mentions"])
+	for i := range m.Embeds {
+		for _, img := range []*EmbedImage{m.Embeds[i].Image, m.Embeds[i].Thumbnail} {
+			if img != nil {
+				img.URL = m.fileURL(img.URL)
+			}
+		}
+	}
+}
+
+// fileURL returns the address that "attachment://name" stands for.
+func (m *Message) fileURL(url string) string {
+	name, ok := strings.CutPrefix(url, "attachment://")
+	if i := slices.IndexFunc(m.Attachments, func(a Attachment) bool { return a.Filename == name }); ok && i >= 0 {
+		return m.Attachments[i].URL
+	}
+	return url
 }
 
 // ping works out whom m calls: everybody it names, unless allowed_mentions

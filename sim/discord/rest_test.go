@@ -119,7 +119,7 @@ func TestAFileIsUploadedBesideItsMessage(t *testing.T) {
 	s := start(t, nil)
 	var buf bytes.Buffer
 	w := multipart.NewWriter(&buf)
-	_ = w.WriteField("payload_json", `{"content":"chart","attachments":[{"id":"0","filename":"chart.png"}]}`)
+	_ = w.WriteField("payload_json", `{"content":"chart","embeds":[{"image":{"url":"attachment://chart.png"}}],"attachments":[{"id":"0","filename":"chart.png"}]}`)
 	f, err := w.CreateFormFile("files[0]", "chart.png")
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +137,17 @@ func TestAFileIsUploadedBesideItsMessage(t *testing.T) {
 	}
 	m := s.Messages(discord.MessageFilter{Channel: "general"})[0]
 	if len(m.Attachments) != 1 || m.Attachments[0].Filename != "chart.png" || string(m.Attachments[0].Content) != "not really" {
-		t.Errorf("got %+v", m.Attachments)
+		t.Fatalf("got %+v", m.Attachments)
+	}
+	if m.Embeds[0].Image.URL != m.Attachments[0].URL {
+		t.Errorf("the embed shows %q", m.Embeds[0].Image.URL)
+	}
+	if file := control(t, s, "GET", m.Attachments[0].URL, ""); file.raw != "not really" {
+		t.Errorf("got %d %s", file.status, file.raw)
+	}
+	call(t, s, "PATCH", "/channels/"+general+"/messages/"+m.ID, object{"attachments": []any{}})
+	if m := s.Messages(discord.MessageFilter{Channel: "general"})[0]; len(m.Attachments) != 0 {
+		t.Errorf("an attachment that was left out stayed: %+v", m.Attachments)
 	}
 }
 

@@ -30,7 +30,7 @@ export function message(m, { world, continued, act, dismiss }) {
   }
   if (m.flags & LOADING) body.append(el("p", { className: "thinking" }, el("i"), el("i"), el("i"), nameOf(m.author) + " is thinking…"));
   else if (m.content) body.append(text(m, c));
-  body.append(...m.embeds.map((e) => embed(e, c)), ...m.attachments.map(file), ...m.components.map((r) => row(r, m, world, act)));
+  body.append(...m.embeds.map((e) => embed(e, c)), ...m.attachments.filter((a) => !shown(a, m)).map(file), ...m.components.map((r) => row(r, m, world, act)));
   if (m.only_for || m.local) body.append(only(m, dismiss));
   li.append(body);
   if (im?.type === 2 && !continued) li.prepend(li.querySelector(".used"));
@@ -69,6 +69,8 @@ function embed(e, c) {
     box.append(el("dl", { className: "fields" }, e.fields.map((f) =>
       el("div", { className: f.inline ? "inline" : "" }, el("dt", {}, inline(f.name, c)), el("dd", {}, markdown(f.value, c))))));
   }
+  const thumb = e.thumbnail?.url?.startsWith("/sim/files/") && el("img", { className: "thumb", src: e.thumbnail.url, alt: "" });
+  if (thumb) box.append(thumb);
   const picture = e.image?.url?.startsWith("/sim/files/") && el("img", { className: "picture", src: e.image.url, alt: "" });
   if (picture) box.append(picture);
   const small = [e.footer?.text, e.timestamp && full.format(new Date(e.timestamp))].filter(Boolean).join(" · ");
@@ -78,6 +80,11 @@ function embed(e, c) {
 
 function safe(url) {
   return /^https?:\/\//.test(url) ? url : "about:blank";
+}
+
+// shown says that an embed already shows the file.
+function shown(a, m) {
+  return m.embeds.some((e) => e.image?.url === a.url || e.thumbnail?.url === a.url);
 }
 
 function file(a) {
