@@ -156,8 +156,9 @@ type snapshotAnswer struct {
 }
 
 func (n *Notifier) snapshot(w http.ResponseWriter, r *http.Request) {
-	world, ok := event.World(0), true
+	var world event.World // all
 	if text := r.URL.Query().Get("world"); text != "" {
+		var ok bool
 		if world, ok = parseWorld(text); !ok {
 			problem.Write(w, problem.New(http.StatusBadRequest, "world is not known", worldIDs()...))
 			return

@@ -73,7 +73,7 @@ func TestAPersonGetsAPageInsteadOfAProblem(t *testing.T) {
 	s := start(t, nil)
 	for _, path := range []string{"/no/such/page", "/characters/Nobody", "/outfits/NOPE"} {
 		res, body := get(t, s.url+path, "Accept", "text/html")
-		if res.StatusCode != 404 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") || !strings.Contains(string(body), "<h1>Not Found</h1>") {
+		if res.StatusCode != http.StatusNotFound || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") || !strings.Contains(string(body), "<h1>Not Found</h1>") {
 			t.Errorf("%s: %s %s", path, res.Status, body)
 		}
 	}
@@ -112,7 +112,7 @@ func TestAssetsAreKeptForEver(t *testing.T) {
 			t.Fatalf("the page names no %s", end)
 		}
 		res, body := get(t, s.url+"/static/"+strings.SplitN(rest, `"`, 2)[0])
-		if res.StatusCode != 200 || !strings.Contains(res.Header.Get("Cache-Control"), "immutable") || len(body) == 0 || res.Header.Get("Content-Type") == "" {
+		if res.StatusCode != http.StatusOK || !strings.Contains(res.Header.Get("Cache-Control"), "immutable") || len(body) == 0 || res.Header.Get("Content-Type") == "" {
 			t.Errorf("%s: %s %v", end, res.Status, res.Header)
 		}
 	}
@@ -121,7 +121,7 @@ func TestAssetsAreKeptForEver(t *testing.T) {
 func TestHeadAnswersAndEnds(t *testing.T) {
 	s := start(t, nil)
 	for _, path := range []string{"/api/v1/feed", "/", "/api/v1/snapshot", "/static/none"} {
-		if res, body := do(t, http.MethodHead, s.url+path); len(body) != 0 || res.StatusCode != 200 && path != "/static/none" {
+		if res, body := do(t, http.MethodHead, s.url+path); len(body) != 0 || res.StatusCode != http.StatusOK && path != "/static/none" {
 			t.Errorf("HEAD %s: %s, %d bytes", path, res.Status, len(body))
 		}
 	}
@@ -254,14 +254,14 @@ func TestWithoutAStoreThereIsNoNewsButThePageStands(t *testing.T) {
 			t.Errorf("%s: %v %s", path, res.Header, body)
 		}
 	}
-	if res, body := get(t, s.url+"/status"); res.StatusCode != 503 || strings.Contains(string(body), "hunter2") {
+	if res, body := get(t, s.url+"/status"); res.StatusCode != http.StatusServiceUnavailable || strings.Contains(string(body), "hunter2") {
 		t.Errorf("/status: %s", res.Status)
 	}
-	if res, _ := get(t, s.url+"/"); res.StatusCode != 200 {
+	if res, _ := get(t, s.url+"/"); res.StatusCode != http.StatusOK {
 		t.Errorf("/: %s", res.Status)
 	}
 	s.store.change(func(m *memory) { m.err = nil })
-	if res, _ := get(t, s.url+"/api/v1/status"); res.StatusCode != 200 {
+	if res, _ := get(t, s.url+"/api/v1/status"); res.StatusCode != http.StatusOK {
 		t.Errorf("when it is back: %s", res.Status)
 	}
 }
@@ -271,11 +271,11 @@ func TestAPanicIsAnAnswer(t *testing.T) {
 	s.store.change(func(m *memory) { m.panics = true })
 	res, body := get(t, s.url+"/api/v1/status")
 	checkProblem(t, res, body, http.StatusInternalServerError)
-	if res, body := get(t, s.url+"/api/v1/status"); res.StatusCode < 500 {
+	if res, body := get(t, s.url+"/api/v1/status"); res.StatusCode < http.StatusInternalServerError {
 		t.Errorf("right after: %s %s", res.Status, body)
 	}
 	s.store.change(func(m *memory) { m.panics = false })
-	if res, _ := get(t, s.url+"/"); res.StatusCode != 200 {
+	if res, _ := get(t, s.url+"/"); res.StatusCode != http.StatusOK {
 		t.Errorf("afterwards: %s", res.Status)
 	}
 }

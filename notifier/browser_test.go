@@ -93,12 +93,12 @@ next:
 	}
 }
 
-func run(t *testing.T, ctx context.Context, actions ...chromedp.Action[chromedp.Void]) {
+func run(ctx context.Context, t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	read(t, ctx, chromedp.Steps(actions...))
+	read(ctx, t, chromedp.Steps(actions...))
 }
 
-func read[T any](t *testing.T, ctx context.Context, a chromedp.Action[T]) T {
+func read[T any](ctx context.Context, t *testing.T, a chromedp.Action[T]) T {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 3*patience)
 	defer cancel()
@@ -110,31 +110,31 @@ func read[T any](t *testing.T, ctx context.Context, a chromedp.Action[T]) T {
 }
 
 // look returns what a script expression is.
-func look[T any](t *testing.T, ctx context.Context, script string) T {
+func look[T any](ctx context.Context, t *testing.T, script string) T {
 	t.Helper()
-	return read(t, ctx, chromedp.Evaluate[T](script))
+	return read(ctx, t, chromedp.Evaluate[T](script))
 }
 
 // see waits until the text of what sel selects contains want.
-func see(t *testing.T, ctx context.Context, sel, want string) {
+func see(ctx context.Context, t *testing.T, sel, want string) {
 	t.Helper()
 	var got string
 	eventually(t, fmt.Sprintf("%s shows %q", sel, want), func() bool {
-		got = look[string](t, ctx, fmt.Sprintf(
+		got = look[string](ctx, t, fmt.Sprintf(
 			`[...document.querySelectorAll(%q)].map(e => e.textContent.replace(/\s+/g, " ")).join("\n")`, sel))
 		return strings.Contains(got, want)
 	})
 }
 
-func count(t *testing.T, ctx context.Context, sel string) int {
+func count(ctx context.Context, t *testing.T, sel string) int {
 	t.Helper()
-	return look[int](t, ctx, fmt.Sprintf(`document.querySelectorAll(%q).length`, sel))
+	return look[int](ctx, t, fmt.Sprintf(`document.querySelectorAll(%q).length`, sel))
 }
 
 // waitReaders returns once n pages stream.
-func waitReaders(t *testing.T, ctx context.Context) {
+func waitReaders(ctx context.Context, t *testing.T) {
 	t.Helper()
-	see(t, ctx, "#connection", "connected")
+	see(ctx, t, "#connection", "connected")
 }
 
 func liveStream(w event.World) event.StreamState {
@@ -154,36 +154,36 @@ func TestThePageShowsWhoComesAndFights(t *testing.T) {
 	})
 	s.bus.publish(t, event.TopicFeed, event.FeedMessage{Stream: &s.store.streams[1]})
 	ctx := open(t, "404")
-	run(t, ctx, chromedp.Navigate(s.url+"/"))
-	waitReaders(t, ctx)
-	see(t, ctx, ".world[data-health=silent]", "Wainwright")
-	see(t, ctx, ".world[data-health=silent]", "since")
+	run(ctx, t, chromedp.Navigate(s.url+"/"))
+	waitReaders(ctx, t)
+	see(ctx, t, ".world[data-health=silent]", "Wainwright")
+	see(ctx, t, ".world[data-health=silent]", "since")
 
 	member := who(bob, `<img src=x onerror="alert(1)">`)
 	member.Outfit = &event.WhoOutfit{ID: outfit, Tag: "ABC", Name: "Alphabet"}
 	kill := item(1, "kill", 1, who(nobody, ""), member)
 	kill.Detail = []byte(`{"weapon":{"id":"7214","name":"Gauss SAW"},"headshot":true}`)
 	s.publish(t, item(0, "login", 1, who(alice, "Alice"), nil), kill)
-	see(t, ctx, ".people .row", "Alice")
-	see(t, ctx, ".fights .row", "Gauss SAW")
-	see(t, ctx, ".fights .row", `[ABC]<img src=x onerror="alert(1)">`)
-	see(t, ctx, ".fights .row", event.Placeholder(nobody))
+	see(ctx, t, ".people .row", "Alice")
+	see(ctx, t, ".fights .row", "Gauss SAW")
+	see(ctx, t, ".fights .row", `[ABC]<img src=x onerror="alert(1)">`)
+	see(ctx, t, ".fights .row", event.Placeholder(nobody))
 
 	t.Run("names are repaired where they show", func(t *testing.T) {
 		s.bus.publish(t, event.TopicNames, []event.Character{{ID: nobody, Name: "Nemo", Faction: event.TR}})
-		see(t, ctx, ".fights .row [data-faction='3']", "Nemo")
+		see(ctx, t, ".fights .row [data-faction='3']", "Nemo")
 	})
 	t.Run("a filter by outfit hides the others and is in the address", func(t *testing.T) {
-		run(t, ctx, chromedp.SendKeys(chromedp.CSS("input[name=who]"), "abc\n"))
-		see(t, ctx, ".chip", "Alphabet")
-		waitReaders(t, ctx)
+		run(ctx, t, chromedp.SendKeys(chromedp.CSS("input[name=who]"), "abc\n"))
+		see(ctx, t, ".chip", "Alphabet")
+		waitReaders(ctx, t)
 		eventually(t, "the page streams with the filter", func() bool {
 			s.publish(t, item(len(t.Name())+int(time.Now().UnixNano()%1e9), "kill", 1, who(alice, "Alice"), member))
-			return count(t, ctx, ".fights .row") > 0
+			return count(ctx, t, ".fights .row") > 0
 		})
 		s.publish(t, item(5000, "kill", 1, who(alice, "Carol"), who(nobody, "Dave")), item(5001, "kill", 1, who(alice, "Erin"), member))
-		see(t, ctx, ".fights .row", "Erin")
-		text, search := read(t, ctx, chromedp.TextContent(chromedp.CSS(".fights"))), look[string](t, ctx, "location.search")
+		see(ctx, t, ".fights .row", "Erin")
+		text, search := read(ctx, t, chromedp.TextContent(chromedp.CSS(".fights"))), look[string](ctx, t, "location.search")
 		if strings.Contains(text, "Carol") {
 			t.Errorf("an event of nobody in the outfit shows: %s", text)
 		}
@@ -191,17 +191,17 @@ func TestThePageShowsWhoComesAndFights(t *testing.T) {
 			t.Errorf("address %q", search)
 		}
 	})
-	shoot(t, ctx, "filtered")
+	shoot(ctx, t, "filtered")
 	t.Run("an outfit that is not there is said so", func(t *testing.T) {
-		run(t, ctx, chromedp.SendKeys(chromedp.CSS("input[name=who]"), "nope\n"))
-		see(t, ctx, "#trouble", "No outfit with the tag nope")
+		run(ctx, t, chromedp.SendKeys(chromedp.CSS("input[name=who]"), "nope\n"))
+		see(ctx, t, "#trouble", "No outfit with the tag nope")
 	})
 	t.Run("pausing keeps the list still", func(t *testing.T) {
-		run(t, ctx, chromedp.Click(chromedp.CSS(".pause")))
+		run(ctx, t, chromedp.Click(chromedp.CSS(".pause")))
 		s.publish(t, item(6000, "kill", 1, who(alice, "Late"), member))
-		see(t, ctx, ".pause", "1 new")
-		run(t, ctx, chromedp.Click(chromedp.CSS(".pause")))
-		see(t, ctx, ".fights .row", "Late")
+		see(ctx, t, ".pause", "1 new")
+		run(ctx, t, chromedp.Click(chromedp.CSS(".pause")))
+		see(ctx, t, ".fights .row", "Late")
 	})
 }
 
@@ -210,26 +210,26 @@ func TestThePageSurvivesARestartOfTheServer(t *testing.T) {
 	first := start(t, nil)
 	addr := first.Addr()
 	ctx := open(t, "ERR_", "503")
-	run(t, ctx, chromedp.Navigate(first.url+"/"))
-	waitReaders(t, ctx)
+	run(ctx, t, chromedp.Navigate(first.url+"/"))
+	waitReaders(ctx, t)
 	first.publish(t, item(1, "kill", 1, who(alice, "Before"), who(bob, "Bob")))
-	see(t, ctx, ".fights .row", "Before")
+	see(ctx, t, ".fights .row", "Before")
 	if err := first.stop(); err != nil {
 		t.Fatal(err)
 	}
-	see(t, ctx, ".banner", "Disconnected since")
-	shoot(t, ctx, "disconnected")
+	see(ctx, t, ".banner", "Disconnected since")
+	shoot(ctx, t, "disconnected")
 
 	second := start(t, func(c *notifier.Config) { c.Addr = addr })
 	second.publish(t, item(1, "kill", 1, who(alice, "Before"), who(bob, "Bob")), item(2, "kill", 1, who(alice, "Meanwhile"), who(bob, "Bob")))
-	see(t, ctx, ".fights .row", "Meanwhile")
-	waitReaders(t, ctx)
-	if n := count(t, ctx, ".banner"); n != 0 {
+	see(ctx, t, ".fights .row", "Meanwhile")
+	waitReaders(ctx, t)
+	if n := count(ctx, t, ".banner"); n != 0 {
 		t.Error("the banner stays")
 	}
 	second.publish(t, item(3, "kill", 1, who(alice, "After"), who(bob, "Bob")))
-	see(t, ctx, ".fights .row", "After")
-	if n := count(t, ctx, ".fights .row[data-kind=kill]"); n != 3 {
+	see(ctx, t, ".fights .row", "After")
+	if n := count(ctx, t, ".fights .row[data-kind=kill]"); n != 3 {
 		t.Errorf("%d kills show, want 3: one was lost or doubled", n)
 	}
 }
@@ -243,31 +243,31 @@ func TestThePageFitsAPhone(t *testing.T) {
 	ctx := open(t, "404")
 	for _, path := range []string{"/", "/status", "/characters/" + alice.String(), "/outfits/ABC", "/no/such/page"} {
 		for _, on := range screens {
-			run(t, ctx, on.apply(), chromedp.Navigate(s.url+path))
+			run(ctx, t, on.apply(), chromedp.Navigate(s.url+path))
 			if path == "/" {
-				waitReaders(t, ctx)
+				waitReaders(ctx, t)
 				battle(t, s)
-				see(t, ctx, ".fights .row", "Indar")
+				see(ctx, t, ".fights .row", "Indar")
 			}
-			if width := look[int64](t, ctx, "document.documentElement.scrollWidth"); width > on.width {
+			if width := look[int64](ctx, t, "document.documentElement.scrollWidth"); width > on.width {
 				t.Errorf("%s at %d px is %d px wide", path, on.width, width)
 			}
 			if path == "/" && on.width < 500 {
-				shoot(t, ctx, "live-top-"+on.name)
-				run(t, ctx, chromedp.ScrollIntoView(chromedp.CSS(".fights .row:nth-child(9)")))
+				shoot(ctx, t, "live-top-"+on.name)
+				run(ctx, t, chromedp.ScrollIntoView(chromedp.CSS(".fights .row:nth-child(9)")))
 			}
-			shoot(t, ctx, strings.Trim(strings.ReplaceAll(path, "/", "-"), "-")+"-"+on.name)
+			shoot(ctx, t, strings.Trim(strings.ReplaceAll(path, "/", "-"), "-")+"-"+on.name)
 		}
 	}
 }
 
-func shoot(t *testing.T, ctx context.Context, name string) {
+func shoot(ctx context.Context, t *testing.T, name string) {
 	t.Helper()
 	dir := os.Getenv("MUSTER_TEST_SHOTS")
 	if dir == "" {
 		return
 	}
-	png := read(t, ctx, chromedp.CaptureScreenshot())
+	png := read(ctx, t, chromedp.CaptureScreenshot())
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
 		t.Fatal(err)
 	}

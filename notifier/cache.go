@@ -28,9 +28,9 @@ type cached struct {
 
 func newCache(keep time.Duration) *cache { return &cache{keep: keep, m: map[string]*cached{}} }
 
-// get returns the value of key, made by make if there is none fresh enough. An
+// get returns the value of key, made by read if there is none fresh enough. An
 // error is not kept.
-func (c *cache) get(key string, make func() (any, error)) (any, error) {
+func (c *cache) get(key string, read func() (any, error)) (any, error) {
 	c.mu.Lock()
 	e, ok := c.m[key]
 	if !ok || time.Since(e.madeAt) > c.keep {
@@ -42,8 +42,8 @@ func (c *cache) get(key string, make func() (any, error)) (any, error) {
 	}
 	c.mu.Unlock()
 	e.once.Do(func() {
-		e.err = errHalfMade // what others find if make panics
-		e.value, e.err = make()
+		e.err = errHalfMade // what others find if read panics
+		e.value, e.err = read()
 	})
 	if e.err != nil {
 		c.mu.Lock()

@@ -80,7 +80,7 @@ func (n *Notifier) Addr() string {
 // the feed's readers to come back after a time of their own, and returns nil
 // within 5 s. Another error says why it cannot listen or has lost the bus.
 func (n *Notifier) Run(ctx context.Context) error {
-	l, err := n.listen()
+	l, err := n.listen(ctx)
 	if err != nil {
 		return fmt.Errorf("listen for http: %w", err)
 	}

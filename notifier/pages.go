@@ -55,7 +55,7 @@ func (a *assets) parsePages() error {
 			}
 			return "", fmt.Errorf("no asset %s", name)
 		},
-		"clock": clock, "date": func(t time.Time) string { return t.UTC().Format("2 Jan 15:04") },
+		"clock": clock, "date": date,
 		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"lasted": lasted,
 	}
@@ -71,6 +71,14 @@ func (a *assets) parsePages() error {
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05") }
+
+// date leaves out the day where it is today's.
+func date(t time.Time) string {
+	if now := time.Now().UTC(); t.UTC().Truncate(24 * time.Hour).Equal(now.Truncate(24 * time.Hour)) {
+		return t.UTC().Format("15:04")
+	}
+	return t.UTC().Format("2 Jan 15:04")
+}
 
 // lasted writes the time between from and to, or now if to is zero.
 func lasted(from, to time.Time) string {

@@ -24,11 +24,11 @@ const (
 )
 
 // listen returns the listener that was handed in, or binds the address.
-func (n *Notifier) listen() (net.Listener, error) {
+func (n *Notifier) listen(ctx context.Context) (net.Listener, error) {
 	if n.cfg.Listener != nil {
 		return n.cfg.Listener, nil
 	}
-	return net.Listen("tcp", n.cfg.Addr)
+	return new(net.ListenConfig).Listen(ctx, "tcp", n.cfg.Addr)
 }
 
 // serve runs the server until ctx ends and then drains it.
@@ -85,6 +85,7 @@ type cappedListener struct {
 	open  atomic.Int64
 }
 
+// Accept is net.Listener's.
 func (l *cappedListener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
@@ -104,6 +105,7 @@ type countedConn struct {
 	done func()
 }
 
+// Close is net.Conn's.
 func (c *countedConn) Close() error {
 	c.done()
 	return c.Conn.Close()
