@@ -193,3 +193,12 @@ func TestAnEventFromTheFutureCountsWhenItArrived(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+func TestAnObservationKeepsTheZone(t *testing.T) {
+	seen := sign(event.SignActivity, 10)
+	seen.Zone = 6
+	got, _, _ := fold(seen, sign(event.SignObservedOn, 20))
+	if got.Zone != 6 || got.LastSeen != second(20) {
+		t.Errorf("got zone %d, last seen %v", got.Zone, got.LastSeen)
+	}
+}

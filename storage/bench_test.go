@@ -73,8 +73,8 @@ var benchDay = time.Date(2026, 3, 1, 20, 0, 0, 0, time.UTC)
 // in batches of 1,000 into a SQLite file, batch by batch in one run: "ratio" is
 // Record's rate over the bare one.
 func BenchmarkRecord(b *testing.B) {
-	s := storagetest.Open(b, storagetest.SQLite(b))
-	bare := newBare(b, storagetest.SQLite(b))
+	s := storagetest.Open(b, storagetest.File(b))
+	bare := newBare(b, storagetest.File(b))
 	t := newTraffic(7)
 	watchSome(b, s, t)
 	var stored int64

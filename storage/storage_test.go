@@ -7,7 +7,7 @@ import (
 )
 
 func TestSQLite(t *testing.T) {
-	storagetest.Run(t, func(t *testing.T) string { return storagetest.SQLite(t) })
+	storagetest.Run(t, storagetest.SQLite(t))
 }
 
 func TestMySQL(t *testing.T) {

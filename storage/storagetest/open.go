@@ -4,6 +4,7 @@ package storagetest
 import (
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,9 +15,34 @@ import (
 	"muster/storage"
 )
 
-// SQLite returns the URL of a new file in the test's directory.
-func SQLite(t testing.TB) string {
+// File returns the URL of a new SQLite file in the test's directory.
+func File(t testing.TB) string {
 	return "sqlite:" + filepath.Join(t.TempDir(), "muster.db")
+}
+
+// SQLite returns a function that gives the URL of a new file, migrated already:
+// a copy is quicker than the migrations.
+func SQLite(t *testing.T) func(*testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "template.db")
+	s, err := storage.Open(t.Context(), "sqlite:"+path, storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Migrate(t.Context()), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	template, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(t *testing.T) string {
+		path := filepath.Join(t.TempDir(), "muster.db")
+		if err := os.WriteFile(path, template, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return "sqlite:" + path
+	}
 }
 
 // MySQL makes a new database on the server of MUSTER_TEST_MYSQL_DSN, whose user
