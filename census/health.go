@@ -117,6 +117,9 @@ func (h *Health) Subscribed(now time.Time) {
 	}
 }
 
+// Waiting reports whether the connection is so new that nothing can flow yet.
+func (h *Health) Waiting() bool { return h.up && h.subscribed.IsZero() }
+
 // Disconnected says that the connection is gone, or was not to be had, and why.
 func (h *Health) Disconnected(reason string) {
 	h.up, h.reason, h.subscribed = false, reason, time.Time{}
@@ -137,6 +140,7 @@ func (h *Health) Endpoint(world event.World, online bool, now time.Time) {
 // Event takes an event that arrived at e.ReceivedAt.
 func (h *Health) Event(e *event.Event) {
 	if w := h.worlds[e.World]; w != nil {
+		h.Subscribed(e.ReceivedAt) // whatever the service says of it
 		w.event(e, h.kinds.death, h.kinds.experience)
 	}
 }

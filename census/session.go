@@ -271,7 +271,7 @@ func (s *Stream) sighting(payload []byte, at time.Time) bool {
 func (s *Stream) alive(e *event.Event) {
 	s.mu.Lock()
 	s.health.Event(e)
-	flowing := s.last[e.World].Flowing()
+	flowing := s.last[e.World].Health.Flowing()
 	s.mu.Unlock()
 	if !flowing {
 		s.setHealth(func(*Health, time.Time) {}) // the world may have come back

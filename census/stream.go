@@ -51,7 +51,7 @@ func Counters() []Counter {
 // quick. Those that are nil are skipped.
 type Handler struct {
 	Event     func(Sighting)          // each accepted event
-	State     func(event.StreamState) // a world's health changed
+	State     func(event.StreamState) // a world's health changed, or why it is down
 	Frame     func(FrameKind)         // every frame, FrameBad included
 	Count     func(Counter)
 	Heartbeat func(Heartbeat)
@@ -84,7 +84,7 @@ type Stream struct {
 
 	mu     sync.Mutex // guards what follows, which other goroutines read
 	health *Health
-	last   map[event.World]event.StreamHealth
+	last   map[event.World]event.StreamState // as told
 	stats  Stats
 }
 
@@ -102,7 +102,7 @@ func NewStream(cfg StreamConfig) (*Stream, error) {
 		seen:   newSightings(cfg.DuplicateWindow),
 		wait:   backoff{base: cfg.BackoffBase, limit: cfg.BackoffLimit},
 		health: NewHealth(cfg.Health, worlds, shown, cfg.asksFor(event.Kill), cfg.asksFor(event.Experience), time.Now()),
-		last:   map[event.World]event.StreamHealth{},
+		last:   map[event.World]event.StreamState{},
 		stats: Stats{Counts: map[Counter]int{}, Frames: map[FrameKind]int{},
 			Samples: map[Counter]string{}, Phase: -1},
 	}
@@ -160,6 +160,7 @@ func (s *Stream) Run(ctx context.Context, h Handler) error {
 			break
 		}
 	}
+	s.h.State = nil // the end is the caller's to tell
 	s.setHealth(func(h *Health, _ time.Time) { h.Disconnected("the listener is not connected") })
 	return nil
 }
@@ -216,10 +217,11 @@ func (s *Stream) setHealthAt(now time.Time, change func(h *Health, now time.Time
 	change(s.health, now)
 	var changed []event.StreamState
 	for _, st := range s.health.States(now) {
-		if s.last[st.World] != st.Health {
-			s.last[st.World] = st.Health
-			changed = append(changed, st)
+		if s.health.Waiting() && st.Health == event.StreamDown || sameState(s.last[st.World], st) {
+			continue
 		}
+		s.last[st.World] = st
+		changed = append(changed, st)
 	}
 	s.mu.Unlock()
 	for _, st := range changed {
@@ -228,6 +230,12 @@ func (s *Stream) setHealthAt(now time.Time, change func(h *Health, now time.Time
 			s.h.State(st)
 		}
 	}
+}
+
+// sameState reports whether b is no news after a: for a world that is down, the
+// reason is.
+func sameState(a, b event.StreamState) bool {
+	return a.Health == b.Health && (b.Health != event.StreamDown || a.Reason == b.Reason)
 }
 
 func (s *Stream) count(c Counter) { s.countSample(c, nil) }

@@ -143,6 +143,19 @@ func TestEventsFlowFromTheGameToTheBusAndASecondListenerTakesOver(t *testing.T) 
 	}
 
 	c.gapless(t, s.Journal(0, 1<<20))
+	c.orderly(t)
+}
+
+// orderly checks that no state is told that is only a step on the way.
+func (c *consumer) orderly(t *testing.T) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, s := range c.states {
+		if s.Health == event.StreamDown && s.Reason != "listener stopped" {
+			t.Errorf("state %d: %s because %q", i, s.Health, s.Reason)
+		}
+	}
 }
 
 // gapless checks that nothing is missing of what the first listener read: from
