@@ -108,7 +108,17 @@ func (d *Dispatcher) write(ctx context.Context, b bus.Batch, in *intake) (event.
 	if b.SettleIn != nil {
 		settle = func(ctx context.Context, tx *sql.Tx) error { return b.SettleIn(ctx, tx, in.rejected) }
 	}
-	return d.store.Record(ctx, d.clock().UTC(), in.record, settle)
+	got, err := d.store.Record(ctx, d.clock().UTC(), in.record, settle)
+	return got, late(ctx, err)
+}
+
+// late makes the error of a record that was cut off by its context a temporary
+// one, whatever the store took it for.
+func late(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("record cut off: %w (%v)", ctx.Err(), err) //nolint:errorlint // it must not say Permanent
 }
 
 // permanent reports whether no retry can help.
@@ -179,7 +189,7 @@ func (d *Dispatcher) probe(ctx context.Context, rec event.Record) error {
 	if errors.Is(err, errProbe) {
 		return nil
 	}
-	return err
+	return late(ctx, err)
 }
 
 func (in *intake) slice(part, from, to int) event.Record {

@@ -301,3 +301,19 @@ func TestPresenceNamesAndDeadLettersThroughTheRealStore(t *testing.T) {
 		t.Errorf("dead letters: got %+v (%v), want the one", dead, err)
 	}
 }
+
+func TestWhatTheRealStoreRefusesIsPutAsideAlone(t *testing.T) {
+	p := newPlant(t)
+	poison := []byte(`{"v":1,"stream":{"world":10,"health":"live","since":"2024-10-29T10:00:00Z"}}`) // reported when?
+	bodies := [][]byte{poison}
+	for second := range int64(20) {
+		bodies = append(bodies, event.EncodeSighting([]byte(death(alice, bob, 1_730_000_000+second)), time.Now(), 0))
+	}
+	p.publish(bodies...)
+	p.dispatch(p.store)
+	p.want(20)
+	dead, err := p.spool.DeadLetters(context.Background(), event.QueueDispatcher, 10)
+	if err != nil || len(dead) != 1 || string(dead[0].Body) != string(poison) {
+		t.Errorf("dead letters: got %+v (%v), want the one", dead, err)
+	}
+}

@@ -24,8 +24,9 @@ var (
 	// is missing, a server that refuses.
 	ErrUnreachable = errors.New("cannot open the database")
 	// ErrData says that a value cannot be stored, or that a stored one cannot be
-	// right. No retry helps.
-	ErrData = errors.New("bad data")
+	// right. No retry helps: it says Permanent() true to those who cannot import
+	// this package.
+	ErrData error = dataError{}
 )
 
 // Options tune a Store. The zero value is usable.
@@ -252,7 +253,7 @@ func (t *tx) exec(ctx context.Context, text string, args ...any) (int64, error) 
 		res, err = t.ExecContext(ctx, text, args...)
 	}
 	if err != nil {
-		return 0, err
+		return 0, t.s.d.refused(err)
 	}
 	return res.RowsAffected()
 }
