@@ -92,8 +92,8 @@ func (c StreamConfig) withDefaults() StreamConfig {
 	return c
 }
 
-// worlds returns which worlds to subscribe to, and which are shown before they
-// give a sign of life: those asked for, or those open to players.
+// worlds returns which worlds to subscribe to, and which are shown before their
+// first event: those asked for, or those open to players.
 func (c StreamConfig) worlds() (all []event.World, shown func(event.World) bool) {
 	if len(c.Worlds) > 0 {
 		return c.Worlds, func(event.World) bool { return true }

@@ -89,7 +89,8 @@ type Health struct {
 }
 
 // NewHealth returns the health of worlds, all down since now. shown says which
-// are reported from the start; the others are once they give a sign of life.
+// are reported from the start; the others are from their first event on, for a
+// closed world's endpoint may well say "true".
 // deaths and experience say which of the timed kinds are asked for.
 func NewHealth(cfg HealthConfig, worlds []event.World, shown func(event.World) bool, deaths, experience bool, now time.Time) *Health {
 	h := &Health{cfg: cfg.withDefaults(), worlds: map[event.World]*worldHealth{}, reason: "not connected yet"}
@@ -131,7 +132,7 @@ func (h *Health) Endpoint(world event.World, online bool, now time.Time) {
 	switch {
 	case w == nil:
 	case online:
-		w.offlineAt, w.shown = time.Time{}, true
+		w.offlineAt = time.Time{}
 	case w.offlineAt.IsZero():
 		w.offlineAt = now
 	}

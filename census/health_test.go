@@ -257,23 +257,22 @@ func TestEventsOfTheFutureDoNotHideLateOnes(t *testing.T) {
 	l.want(10, event.StreamLate)
 }
 
-func TestClosedWorldsAreShownOnceTheyGiveASignOfLife(t *testing.T) {
-	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	h := NewHealth(HealthConfig{}, []event.World{10, 13, 25}, func(w event.World) bool { return w == 10 }, true, true, now)
-	h.Connected(now)
-	h.Endpoint(25, false, now)
-	h.Endpoint(13, true, now)
+func TestClosedWorldsAreShownFromTheirFirstEvent(t *testing.T) {
+	l := newLab(t)
+	l.h = NewHealth(HealthConfig{}, []event.World{10, 13, 17, 25}, func(w event.World) bool { return w == 10 }, true, true, l.now)
+	l.connect()
+	l.h.Endpoint(25, false, l.now)
+	l.h.Endpoint(17, true, l.now)
+	l.play(13, 300, time.Minute)
 	var got []event.World
-	for _, s := range h.States(now) {
+	for _, s := range l.h.States(l.now) {
 		got = append(got, s.World)
 	}
 	if !slices.Equal(got, []event.World{10, 13}) {
 		t.Errorf("shown %v, want 10 and 13", got)
 	}
-	h.Subscribed(now)
-	if s := h.Suspects(now.Add(time.Hour)); !slices.Equal(s, []event.World{10, 13}) {
-		t.Errorf("suspects %v: a closed world must not cause reconnects", s)
-	}
+	l.wait(time.Hour)
+	l.suspects(10, 13) // a closed world must not cause reconnects
 }
 
 func TestTheCrowdIsBoundedAndForgets(t *testing.T) {
