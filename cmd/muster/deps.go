@@ -198,7 +198,7 @@ func wrongSetting(cfg configs.Config, name string, err error) error {
 			if source == "default" {
 				source = s.Env + " (default)"
 			}
-			return fmt.Errorf("%s: %s: %w%w", source, s.Show(cfg), err, silent{errSetting})
+			return fmt.Errorf("%s: %q: %w%w", source, s.Show(cfg), err, silent{errSetting})
 		}
 	}
 	return fmt.Errorf("%s: %w%w", name, err, silent{errSetting})
