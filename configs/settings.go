@@ -79,7 +79,7 @@ func table() []Setting {
 				return join(c.Game.Worlds, func(w event.World) string { return strconv.Itoa(int(w)) })
 			}},
 		{Name: "discord.token",
-			Help: "Bot token. Without one the bot is off. Better in the environment than in a file or flag.",
+			Help: "Bot token. Without one the bot is off. Better in the environment than in a file.",
 			set:  setSecret(func(c *Config) *Secret { return &c.Discord.Token }),
 			get:  func(c Config) string { return c.Discord.Token.String() }},
 		{Name: "discord.url", Default: PublicDiscordURL,
