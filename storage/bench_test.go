@@ -179,7 +179,7 @@ func (s *bareStore) insert(events []event.Event) {
 			text := fmt.Sprintf("INSERT INTO %s (%s) VALUES %s ON CONFLICT DO NOTHING", table.Name, strings.Join(table.Cols, ", "),
 				strings.Repeat(row+", ", n-1)+row)
 			if st := s.rows[text]; st != nil {
-				_, err = tx.Stmt(st).Exec(left[:n*wide]...)
+				_, err = tx.Stmt(st).Exec(left[:n*wide]...) //nolint:sqlclosecheck // ends with the transaction
 			} else {
 				wanted = append(wanted, text)
 				_, err = tx.Exec(text, left[:n*wide]...)
@@ -194,7 +194,7 @@ func (s *bareStore) insert(events []event.Event) {
 		s.b.Fatal(err)
 	}
 	for _, text := range wanted {
-		if s.rows[text], err = s.db.Prepare(text); err != nil {
+		if s.rows[text], err = s.db.Prepare(text); err != nil { //nolint:sqlclosecheck // ends with the database
 			s.b.Fatal(err)
 		}
 	}

@@ -144,16 +144,6 @@ func (c *presenceCache) committed(touched, refreshed []touch, tracks []event.Tra
 	}
 }
 
-// forget drops characters that were ended by other ways than Record.
-func (c *presenceCache) forget(ids []event.CharacterID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, id := range ids {
-		delete(c.young, id)
-		delete(c.old, id)
-	}
-}
-
 // An idCache remembers which characters have a row. Rows of characters are never
 // deleted, so an entry cannot become wrong. Bounded like presenceCache.
 type idCache struct {

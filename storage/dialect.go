@@ -106,8 +106,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 		conns = 4
 	}
 	if s.r, err = openFile(ctx, path, conns, "_pragma=query_only(1)"); err != nil {
-		s.w.Close()
-		return err
+		return errors.Join(err, s.w.Close())
 	}
 	return nil
 }
@@ -124,8 +123,7 @@ func openFile(ctx context.Context, path string, conns int, extra string) (*sql.D
 	db.SetMaxIdleConns(conns)
 	// A file that is no database opens well and fails at the first read.
 	if _, err := db.ExecContext(ctx, "SELECT count(*) FROM sqlite_schema"); err != nil {
-		db.Close()
-		return nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, path, err)
+		return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrUnreachable, path, err), db.Close())
 	}
 	return db, nil
 }
@@ -167,8 +165,7 @@ func (s *Store) openMySQL(ctx context.Context, dsn string) error {
 	db.SetMaxIdleConns(conns)
 	db.SetConnMaxLifetime(3 * time.Minute)
 	if err := db.PingContext(ctx); err != nil {
-		db.Close()
-		return fmt.Errorf("%w: mysql at %s: %w", ErrUnreachable, cfg.Addr, err)
+		return errors.Join(fmt.Errorf("%w: mysql at %s: %w", ErrUnreachable, cfg.Addr, err), db.Close())
 	}
 	s.w, s.r = db, db
 	return nil
@@ -186,12 +183,10 @@ func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	ex, ok := conn.(driver.ExecerContext)
 	if !ok {
-		conn.Close()
-		return nil, errors.New("the MySQL driver cannot execute")
+		return nil, errors.Join(errors.New("the MySQL driver cannot execute"), conn.Close())
 	}
 	if _, err := ex.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil {
-		conn.Close()
-		return nil, err
+		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
 }

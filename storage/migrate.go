@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -49,17 +50,23 @@ func (s *Store) lockMigrations(ctx context.Context) (func(), error) {
 	}
 	var db string
 	if err := conn.QueryRowContext(ctx, "SELECT DATABASE()").Scan(&db); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("migrate: %w", err)
+		return nil, errors.Join(fmt.Errorf("migrate: %w", err), conn.Close())
 	}
 	name := fmt.Sprintf("muster-migrate-%x", sha256.Sum256([]byte(db)))[:40]
 	var got *int64
-	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, 60)", name).Scan(&got); err != nil || got == nil || *got != 1 {
-		conn.Close()
-		return nil, fmt.Errorf("migrate: another process has been migrating for a minute (%v)", err)
+	err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, 60)", name).Scan(&got)
+	if err == nil && (got == nil || *got != 1) {
+		err = errors.New("another process has been migrating for a minute")
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("migrate: %w", err), conn.Close())
 	}
 	return func() {
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK(?)", name)
-		conn.Close()
+		if _, err := conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK(?)", name); err != nil {
+			s.log.WarnContext(ctx, "migration lock is left to the end of its connection", "err", err)
+		}
+		if err := conn.Close(); err != nil {
+			s.log.DebugContext(ctx, "close migration connection", "err", err)
+		}
 	}, nil
 }

@@ -21,8 +21,8 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		want      error
 		says      string
 	}{
-		{"empty", "", storage.ErrURL, "sqlite: or mysql:"},
-		{"another scheme", "postgres://u:secret@h/db", storage.ErrURL, "sqlite: or mysql:"},
+		{"empty", "", storage.ErrURL, "sqlite:PATH"},
+		{"another scheme", "postgres://u:secret@h/db", storage.ErrURL, "sqlite:PATH"},
 		{"no path", "sqlite:", storage.ErrURL, "path"},
 		{"in memory", "sqlite::memory:", storage.ErrURL, "path"},
 		{"missing directory", "sqlite:" + filepath.Join(dir, "no", "such", "muster.db"), storage.ErrUnreachable, "does not exist"},
@@ -37,7 +37,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := storage.Open(t.Context(), tt.url, storage.Options{})
 			if err == nil {
-				s.Close()
+				t.Fatal("opened", s.Close())
 			}
 			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("got %v", err)

@@ -88,7 +88,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	case "mysql":
 		err = s.openMySQL(ctx, rest)
 	default:
-		err = fmt.Errorf("%w: it must begin with sqlite: or mysql:", ErrURL)
+		err = fmt.Errorf("%w: neither sqlite:PATH nor mysql:DSN", ErrURL)
 	}
 	if err != nil {
 		return nil, err
@@ -227,8 +227,8 @@ func (s *Store) prepareWanted(ctx context.Context) {
 			s.stmts[text], st = st, nil
 		}
 		s.mu.Unlock()
-		if st != nil {
-			st.Close()
+		if st != nil { // another goroutine was first
+			_ = st.Close()
 		}
 	}
 }

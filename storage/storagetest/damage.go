@@ -183,11 +183,11 @@ func (w *world) samePresence(all []event.Event) {
 	in := map[event.CharacterID]int64{}
 	for _, e := range all {
 		a, b := e.Present()
-		switch {
-		case e.Kind == event.Logout:
+		switch e.Kind {
+		case event.Logout:
 			c, _ := e.Characters()
 			out[c] = max(out[c], e.At.Unix())
-		case e.Kind == event.Login:
+		case event.Login:
 			in[a] = max(in[a], e.At.Unix())
 		default:
 			alive[a], alive[b] = max(alive[a], e.At.Unix()), max(alive[b], e.At.Unix())
