@@ -75,10 +75,11 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer g.wg.Done()
+	ws.SetCloseHandler(c.farewell)
 	var writer sync.WaitGroup
 	writer.Go(c.write)
-	ended := c.talk(f, struck)
-	g.leave(c, ended)
+	c.talk(f, struck)
+	g.leave(c, false)
 	c.drop()
 	writer.Wait()
 	g.s.hub.publish("gateway", map[string]any{"connected": g.connected()})
@@ -99,9 +100,17 @@ func (g *gateway) enter(c *gatewayConn) bool {
 	return true
 }
 
-// talk is the whole conversation. It reports whether the client ended the
-// session with its close code.
-func (c *gatewayConn) talk(f Fault, struck bool) (ended bool) {
+// farewell answers a close frame, after the session is ended if the client
+// said so: 1000 and 1001 do, any other code keeps it (notes 5).
+func (c *gatewayConn) farewell(code int, _ string) error {
+	c.g.leave(c, code == websocket.CloseNormalClosure || code == websocket.CloseGoingAway)
+	echo := websocket.FormatCloseMessage(code, "")
+	_ = c.ws.WriteControl(websocket.CloseMessage, echo, time.Now().Add(time.Second))
+	return nil
+}
+
+// talk is the whole conversation.
+func (c *gatewayConn) talk(f Fault, struck bool) {
 	if struck {
 		c.suffer(f)
 	}
@@ -115,7 +124,7 @@ func (c *gatewayConn) talk(f Fault, struck bool) (ended bool) {
 		_, raw, err := c.ws.ReadMessage()
 		if err != nil {
 			c.lost(err)
-			return websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway)
+			return
 		}
 		if !c.silent.Load() {
 			c.receive(raw)
