@@ -147,12 +147,15 @@ func viewPlayer(p event.Player) playerView {
 // snapshotAnswer is what a page begins with. Streaming on from LastID misses
 // nothing and needs no more than what is here.
 type snapshotAnswer struct {
-	Epoch  string       `json:"epoch"`
-	LastID string       `json:"last_id"`
-	Time   time.Time    `json:"time"`
-	Worlds []worldView  `json:"worlds"`
-	Online []playerView `json:"online"` // newest arrivals first; at most 500
-	More   bool         `json:"more"`   // there are others
+	Epoch  string `json:"epoch"`
+	LastID string `json:"last_id"`
+	// RecentID is a little earlier: who streams on from it begins with the last
+	// two minutes, or with some 150 events beside experience if that is less.
+	RecentID string       `json:"recent_id"`
+	Time     time.Time    `json:"time"`
+	Worlds   []worldView  `json:"worlds"`
+	Online   []playerView `json:"online"` // newest arrivals first; at most 500
+	More     bool         `json:"more"`   // there are others
 }
 
 func (n *Notifier) snapshot(w http.ResponseWriter, r *http.Request) {
@@ -172,7 +175,8 @@ func (n *Notifier) snapshot(w http.ResponseWriter, r *http.Request) {
 func (n *Notifier) readSnapshot(ctx context.Context, world event.World) (snapshotAnswer, error) {
 	now := time.Now().UTC()
 	// The id comes first: what happens while the store is read is streamed too.
-	s := snapshotAnswer{Epoch: n.hub.epoch, LastID: n.hub.lastID(), Time: now, Online: []playerView{}}
+	s := snapshotAnswer{Epoch: n.hub.epoch, Time: now, Online: []playerView{}}
+	s.LastID, s.RecentID = n.hub.ids(now)
 	counts, err := n.cfg.Store.OnlineCount(ctx)
 	if err != nil {
 		return s, err

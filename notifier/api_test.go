@@ -195,6 +195,26 @@ func TestASnapshotAndTheStreamFromItLeaveNoGap(t *testing.T) {
 	}
 }
 
+func TestAPageMayBeginWithWhatHasJustBeen(t *testing.T) {
+	for _, events := range []int{0, 10, 400} {
+		s := start(t, nil)
+		for n := range events {
+			s.publish(t, item(2*n, "kill", 10, who(alice, "Alice"), nil), item(2*n+1, "experience", 10, who(alice, "Alice"), nil))
+		}
+		var snap struct {
+			RecentID string `json:"recent_id"`
+		}
+		_, body := get(t, s.url+"/api/v1/snapshot")
+		into(t, body, &snap)
+		f := follow(t, s.url+"/api/v1/feed?kind=kill&last_event_id="+snap.RecentID)
+		m, got := f.until("resumed")
+		if len(got) != min(events, 150) || !strings.Contains(string(m.Data), `"complete":true`) {
+			t.Errorf("of %d kills came %d: %s", events, len(got), m.Data)
+		}
+		f.close()
+	}
+}
+
 func TestPeopleAndOutfits(t *testing.T) {
 	s := start(t, nil)
 	now := time.Now().UTC()

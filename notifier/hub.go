@@ -187,11 +187,12 @@ type lag struct {
 	Dropped int `json:"dropped"`
 }
 
-// lastID is the id to stream from for somebody who looks at the store now.
-func (h *hub) lastID() string {
+// ids are the ids to stream from for somebody who looks at the store now: last
+// for what is new, recent to begin with what has just been.
+func (h *hub) ids(now time.Time) (last, recent string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.ring.lastID()
+	return h.ring.lastID(), h.ring.recentID(now)
 }
 
 // opened notes that nothing published from now on is missed.

@@ -55,6 +55,10 @@ func (a *assets) parsePages() error {
 			}
 			return "", fmt.Errorf("no asset %s", name)
 		},
+		"json": func(v any) (string, error) {
+			b, err := json.Marshal(v)
+			return string(b), err
+		},
 		"clock": clock, "date": date,
 		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"lasted": lasted,
@@ -146,9 +150,10 @@ func (n *Notifier) render(w http.ResponseWriter, status int, name string, p page
 	_, _ = w.Write(body.Bytes()) // the client has gone: nobody is left to tell
 }
 
+// livePage needs nothing of the store: it stands when that does not.
 func (n *Notifier) livePage(w http.ResponseWriter, _ *http.Request) {
 	n.render(w, http.StatusOK, "live", page{Title: "Live", Nav: "live", Script: "live.js",
-		Data: n.worldViews(nil, time.Now())})
+		Data: n.worldViews(n.hub.onlineCounts(), time.Now())})
 }
 
 func (n *Notifier) statusPage(w http.ResponseWriter, r *http.Request) {

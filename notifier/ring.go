@@ -71,6 +71,35 @@ func (r *ring) lastID() string {
 	return r.from
 }
 
+// What recentID goes back by, whichever comes first.
+const (
+	recentAge    = 2 * time.Minute
+	recentEvents = 150 // beside experience
+)
+
+// recentID is lastID as it was a moment ago.
+func (r *ring) recentID(now time.Time) string {
+	i := len(r.entries)
+	for n := 0; i > 0 && n < recentEvents; i-- {
+		e := &r.entries[i-1]
+		if now.Sub(e.cameAt) > recentAge {
+			break
+		}
+		if e.frame.class != summary {
+			n++
+		}
+	}
+	switch {
+	case i > 0:
+		return r.entries[i-1].item.ID
+	case r.first == r.startPos:
+		return r.start
+	case len(r.entries) > 0:
+		return r.entries[0].item.ID // what was before it has been forgotten
+	}
+	return r.from
+}
+
 // at returns the entry at a position between first and next.
 func (r *ring) at(pos uint64) *entry { return &r.entries[pos-r.first] }
 

@@ -128,6 +128,13 @@ func (h *hub) tellStreams(now time.Time) {
 	}
 }
 
+// onlineCounts returns what the store said at the last heartbeat.
+func (h *hub) onlineCounts() map[event.World]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams.online // replaced as a whole, never changed
+}
+
 func (h *hub) streamViews(now time.Time) []streamView {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -45,7 +45,7 @@ async function snapshot(mine: number): Promise<string> {
     setSnapshot(s);
     snapshotAt = Date.now();
   }
-  return s.last_id;
+  return s.recent_id; // so that the lists do not begin empty
 }
 
 function stop(): void {

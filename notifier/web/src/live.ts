@@ -8,7 +8,7 @@ import { start } from "./feed";
 import { filters, readAddress } from "./filters";
 import { Person, Row } from "./rows";
 import { fights, now, online, onlineMore, presence, worlds, type Line } from "./state";
-import type { Player } from "./types";
+import type { Player, World } from "./types";
 import { age } from "./words";
 
 const tab = signal<"presence" | "online">("presence");
@@ -45,7 +45,7 @@ function Presence(): VNode {
   const lines = presence.value;
   if (!filters.value.groups.includes("presence")) return empty("Logins are filtered out above.");
   return html`<div role="log" aria-live=${calm() ? "polite" : "off"} aria-label="Coming and going">
-    ${lines.length > 0 ? html`<ol class="rows" tabindex="0" aria-label="Coming and going">${rows(lines)}</ol>` : empty("Nobody has come or gone since you opened the page.")}
+    ${lines.length > 0 ? html`<ol class="rows" tabindex="0" aria-label="Coming and going">${rows(lines)}</ol>` : empty("Nobody has come or gone in the last minutes.")}
   </div>`;
 }
 
@@ -96,6 +96,7 @@ function App(): VNode {
 const app = document.getElementById("app");
 const head = document.getElementById("connection");
 if (app && head) {
+  worlds.value = JSON.parse(app.dataset.worlds ?? "[]") as World[];
   app.replaceChildren();
   render(html`<${App} />`, app);
   render(html`<${Dot} />`, head);

@@ -48,6 +48,7 @@ export type Player = {
 export type Snapshot = {
   epoch: string;
   last_id: string;
+  recent_id: string;
   time: string;
   worlds: World[];
   online: Player[];
