@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"muster/event"
@@ -33,24 +34,24 @@ func (r *recording) dirtyHours(ctx context.Context) error {
 // rows were added since the last time; it counts them anew, so that it can run at
 // any time, twice, or after a crash. It returns how many hours were done.
 //
+// An hour that has ended by now is always done. The one that runs is counted as
+// often as it comes cheap: it stops writing to SQLite while it is counted, so that
+// may take a fiftieth of the time at most.
+//
 // Several may run at once: an hour's marks are locked while it is counted, and a
-// Record that adds rows to it meanwhile leaves a new mark. The time does not
-// matter so far: an hour that has not ended is counted too.
-func (s *Store) Rollup(ctx context.Context, _ time.Time) (int, error) {
-	var hours []int64
-	rows, err := s.r.QueryContext(ctx, "SELECT DISTINCT hour_at FROM dirty_hours ORDER BY hour_at")
-	err = collect(rows, err, func(rows *sql.Rows) error {
-		var h int64
-		err := rows.Scan(&h)
-		hours = append(hours, h)
-		return err
-	})
+// Record that adds rows to it meanwhile leaves a new mark.
+func (s *Store) Rollup(ctx context.Context, now time.Time) (int, error) {
+	hours, err := readIDs[int64](ctx, s.r, "SELECT DISTINCT hour_at FROM dirty_hours ORDER BY hour_at")
 	if err != nil {
 		return 0, fmt.Errorf("dirty hours: %w", err)
 	}
 	done := 0
 	for _, h := range hours {
-		did := false
+		running := h+hour > now.Unix()
+		if running && !s.running.due(now) {
+			continue
+		}
+		did, from := false, time.Now()
 		err := s.write(ctx, func(t *tx) (err error) {
 			did, err = t.rollup(ctx, h)
 			return err
@@ -58,11 +59,36 @@ func (s *Store) Rollup(ctx context.Context, _ time.Time) (int, error) {
 		if err != nil {
 			return done, fmt.Errorf("roll up hour %s: %w", fromSec(h).Format(time.RFC3339), err)
 		}
+		if running {
+			s.running.counted(now, time.Since(from))
+		}
 		if did {
 			done++
 		}
 	}
 	return done, nil
+}
+
+// A runningHour remembers what the last count of an hour not yet over cost.
+type runningHour struct {
+	mu   sync.Mutex
+	at   time.Time
+	took time.Duration
+}
+
+// cheapCount is what may be spent on each call.
+const cheapCount = 20 * time.Millisecond
+
+func (r *runningHour) due(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.took < cheapCount || now.Sub(r.at).Abs() >= 50*r.took
+}
+
+func (r *runningHour) counted(now time.Time, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at, r.took = now, took
 }
 
 // An amount above a thousand million counts as that: none is real, and a few

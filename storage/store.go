@@ -64,6 +64,8 @@ type Store struct {
 	cache *presenceCache
 	known *idCache // characters that have a row
 
+	running runningHour // of Rollup
+
 	mu     sync.Mutex
 	stmts  map[string]*sql.Stmt // prepared on w; SQLite only
 	wanted map[string]struct{}  // to be prepared once the transaction is over

@@ -145,7 +145,7 @@ func rollupTogether(w *world) {
 		})
 	}
 	wg.Wait()
-	_, err := w.Rollup(w.Context(), at(99))
+	_, err := w.Rollup(w.Context(), at(7200)) // the hour is over
 	w.ok(err)
 	sums := w.hourly()
 	same(w, "alice", sums[sumKey{alice, at(0)}], sum{40, 20*1 + 20*101})
