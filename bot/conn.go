@@ -101,6 +101,16 @@ func (g *gatewayConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// goodbyeFrame is a close frame with 1000, masked with zeroes as a client may.
+var goodbyeFrame = []byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8}
+
+// sayGoodbye asks the server to end the session and the connection. One Write is
+// one whole frame, here and in the library, so that frames do not mix.
+func (g *gatewayConn) sayGoodbye() error {
+	_, err := g.Write(goodbyeFrame)
+	return err
+}
+
 // Close implements net.Conn.
 func (g *gatewayConn) Close() error {
 	g.end(errClosedHere)

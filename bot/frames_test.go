@@ -4,9 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 const upgrade = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
@@ -97,4 +101,36 @@ func FuzzFrames(f *testing.F) {
 			in = in[len(chunk):]
 		}
 	})
+}
+
+func TestGoodbyeIsACloseFrameThatServersUnderstand(t *testing.T) {
+	codes := make(chan error, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+		if err == nil {
+			_, _, err = c.ReadMessage()
+		}
+		codes <- err
+	}))
+	defer server.Close()
+	d := &gatewayDialer{onHello: func() {}}
+	dialer := websocket.Dialer{NetDialContext: d.dialPlain}
+	c, _, err := dialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if err := d.current().sayGoodbye(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-codes; !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+		t.Errorf("the server saw %v", err)
+	}
+}
+
+func TestTheTokenIsNotSentInTheClear(t *testing.T) {
+	d := &gatewayDialer{onHello: func() {}}
+	if _, err := d.dialPlain(t.Context(), "tcp", "192.0.2.1:80"); err == nil || !strings.Contains(err.Error(), "without TLS") {
+		t.Errorf("err = %v", err)
+	}
 }

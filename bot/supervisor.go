@@ -22,7 +22,7 @@ const (
 	// spareIdentifies are left of the day's 1,000: exceeding them resets the token
 	// (discord notes 3.2).
 	spareIdentifies = 10
-	goodbye         = 1500 * time.Millisecond // for discordgo's Close, which sleeps a second
+	goodbye         = time.Second // for Discord to answer our closing
 )
 
 // A supervisor keeps one gateway session alive: a new discordgo.Session for
@@ -107,7 +107,7 @@ func (s *supervisor) session(ctx context.Context) error {
 	case <-conn.ended:
 		return conn.why()
 	case <-ctx.Done():
-		s.leave(session)
+		s.leave(conn)
 		return ctx.Err()
 	}
 }
@@ -187,15 +187,14 @@ func openError(err error, d *gatewayDialer) error {
 	return fmt.Errorf("gateway: %w", err)
 }
 
-// leave says goodbye, which ends the session at Discord.
-func (s *supervisor) leave(session *discordgo.Session) {
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		_ = session.Close() // it is over either way
-	}()
+// leave says goodbye, which ends the session at Discord, and waits for the answer.
+// discordgo's own Close sleeps for a second, whatever the server does.
+func (s *supervisor) leave(conn *gatewayConn) {
+	if conn.sayGoodbye() != nil {
+		return
+	}
 	select {
-	case <-closed:
+	case <-conn.ended:
 	case <-time.After(goodbye):
 	}
 }
