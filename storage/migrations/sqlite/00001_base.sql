@@ -2,7 +2,8 @@
 -- Columns ending in _at hold a game second (Unix seconds), those ending in _ns a
 -- wall clock (Unix nanoseconds); both are UTC, and 0 means "none". "at" is the
 -- event's own second, k the first 16 bytes of its key, batch the transaction
--- that stored it. Every key begins with, or holds, what a day's partition needs.
+-- that stored it. The keys of events, sessions and sums hold the time that a
+-- partition by day needs.
 
 CREATE TABLE IF NOT EXISTS event_login (
     at INTEGER NOT NULL CHECK (at >= 0),
