@@ -210,7 +210,7 @@ func (w *world) samePresence(all []event.Event) {
 
 func damageLostConnection(w *world) {
 	if !strings.HasPrefix(w.url, "mysql:") {
-		w.Skip("SQLite has no connection to lose")
+		return // SQLite has no connection to lose
 	}
 	admin := Raw(w.T, w.url)
 	w.watch(ann, alice)
