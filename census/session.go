@@ -42,7 +42,7 @@ func (s *Stream) session(ctx context.Context) error {
 	}
 	_ = conn.Close()
 	for a := range frames { // the reader ends now that the connection is closed
-		s.frame(conn, a)
+		_ = s.frame(conn, a) // it may ask for a repair that cannot be sent any more
 	}
 	if lost := <-readErr; err == nil {
 		err = lost

@@ -29,10 +29,6 @@ func (s *str) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// unavailable reports that the sub-collection behind a value is down: it is
-// unknown then, not empty (census 5.3).
-func (s str) unavailable() bool { return s == "service_unavailable" }
-
 // number returns s as a number from 0 to limit; ok is false for anything else.
 func (s str) number(limit int64) (n int64, ok bool) {
 	n, err := strconv.ParseInt(string(s), 10, 64)

@@ -1,6 +1,10 @@
 package dispatcher
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // metrics are the numbers of one dispatcher.
 type metrics struct {
@@ -20,6 +24,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Help:    "From the arrival of the frame to the end of the stage.",
 		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 18),
 	}, []string{"stage"})
+	if r != nil {
+		latency = shared(r, latency)
+	}
 	m := &metrics{
 		isNew:     events.WithLabelValues("new"),
 		duplicate: events.WithLabelValues("duplicate"),
@@ -37,7 +44,19 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"queue"}),
 	}
 	if r != nil {
-		r.MustRegister(events, latency, m.batch, m.depth)
+		r.MustRegister(events, m.batch, m.depth)
 	}
 	return m
+}
+
+// shared registers h, or returns the one of another role in the same process:
+// the stages are one metric.
+func shared(r prometheus.Registerer, h *prometheus.HistogramVec) *prometheus.HistogramVec {
+	var already prometheus.AlreadyRegisteredError
+	if errors.As(r.Register(h), &already) {
+		if other, ok := already.ExistingCollector.(*prometheus.HistogramVec); ok {
+			return other
+		}
+	}
+	return h
 }

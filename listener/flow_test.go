@@ -122,7 +122,12 @@ func TestEventsFlowFromTheGameToTheBusAndASecondListenerTakesOver(t *testing.T) 
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- b.Consume(ctx, event.QueueDispatcher, c.handle) }()
-	t.Cleanup(func() { cancel(); <-done })
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 
 	first := lead(t, s, b, locker)
 	eventually(t, "the first listener to be live", func() bool { return c.count() > 100 && c.said(0, event.StreamLive, "") })

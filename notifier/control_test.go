@@ -248,9 +248,31 @@ func stall(t *testing.T, s *server, query string) net.Conn {
 
 func TestAStalledReaderIsCutAndDelaysNobody(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
+	besideAStalledReader(t, reg, 300*time.Millisecond, "the stalled reader is cut", func() bool {
+		return clientsOf(t, reg) == 1
+	})
+	if got := counter(t, reg, "muster_feed_cut_total"); got != 1 {
+		t.Errorf("cut %v", got)
+	}
+}
+
+func TestAStalledReaderLosesWhatDoesNotFitAndDelaysNobody(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	besideAStalledReader(t, reg, time.Minute, "something is dropped for the stalled reader", func() bool {
+		return counter(t, reg, "muster_feed_dropped_total") > 0
+	})
+	if got := clientsOf(t, reg); got != 2 {
+		t.Errorf("%v readers are left, want both", got)
+	}
+}
+
+// besideAStalledReader publishes until over says so, while one reader takes
+// nothing and another one gets each of its events at once.
+func besideAStalledReader(t *testing.T, reg *prometheus.Registry, writeTimeout time.Duration, what string, over func() bool) {
+	t.Helper()
 	s := start(t, func(c *notifier.Config) {
 		c.Registerer = reg
-		c.Limits.WriteTimeout = 300 * time.Millisecond
+		c.Limits.WriteTimeout = writeTimeout
 	})
 	stall(t, s, "")
 	good := follow(t, s.url+"/api/v1/feed?kind=login")
@@ -258,7 +280,7 @@ func TestAStalledReaderIsCutAndDelaysNobody(t *testing.T) {
 	eventually(t, "both are in", func() bool { return clientsOf(t, reg) == 2 })
 	big := `{"x":"` + strings.Repeat("y", 60<<10) + `"}`
 	n := 0
-	eventually(t, "the stalled reader is cut", func() bool {
+	eventually(t, what, func() bool {
 		for range 20 { // far more than its socket and its queue hold
 			n++
 			it := item(n, "experience", 10, who(alice, "Alice"), nil)
@@ -270,14 +292,8 @@ func TestAStalledReaderIsCutAndDelaysNobody(t *testing.T) {
 		if m := good.next(); m.ID != itemID(n) {
 			t.Fatalf("the other reader got %s, want %s", m.ID, itemID(n))
 		}
-		return clientsOf(t, reg) == 1
+		return over()
 	})
-	if got := counter(t, reg, "muster_feed_cut_total"); got != 1 {
-		t.Errorf("cut %v", got)
-	}
-	if got := counter(t, reg, "muster_feed_dropped_total"); got == 0 {
-		t.Error("nothing was dropped for a reader that stalled")
-	}
 }
 
 func counter(t *testing.T, reg *prometheus.Registry, name string) float64 {

@@ -48,7 +48,7 @@ func startBinary(b *testing.B, env []string, args ...string) *proc {
 	go func() { p.done <- p.cmd.Wait() }()
 	b.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
-		<-p.done
+		_ = p.wait(b)
 	})
 	return p
 }

@@ -11,6 +11,9 @@ import (
 
 // roles runs the given lines of the table until ctx ends.
 func (p *program) roles(ctx context.Context, cfg configs.Config, table []role) error {
+	if err := cfg.NeedGame(); err != nil {
+		return fmt.Errorf("%w%w", err, silent{errSetting})
+	}
 	log := p.logger(cfg)
 	d, err := open(ctx, cfg, log)
 	if err != nil {

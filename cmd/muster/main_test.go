@@ -112,7 +112,8 @@ func start(t testing.TB, mode string, env []string, args ...string) *proc {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		select {
-		case <-p.done:
+		case err := <-p.done:
+			t.Logf("the process ended: %v", err)
 		case <-time.After(patience):
 			t.Error("the process does not end")
 		}

@@ -54,12 +54,16 @@ func TestAWrongSettingEndsBeforeAnythingStarts(t *testing.T) {
 		{"refused database", []string{"MUSTER_DATABASE_URL=mysql:u:hunter2@tcp(" + refused(t) + ")/m", "MUSTER_BUS_URL=memory:"}, nil, "MUSTER_DATABASE_URL"},
 		{"spool without SQLite", []string{"MUSTER_DATABASE_URL=mysql:u:p@tcp(127.0.0.1:1)/m"}, nil, "MUSTER_BUS_URL"},
 		{"transport of a later version", []string{"MUSTER_BUS_URL=amqp://127.0.0.1"}, nil, "MUSTER_BUS_URL"},
+		{"no service id for the public game", nil, []string{"all"}, "MUSTER_GAME_SERVICE_ID"},
 		{"one role on a bus inside the process", nil, []string{"notifier"}, "MUSTER_BUS_URL"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			env := append([]string{"MUSTER_HTTP_ADDR=127.0.0.1:0", "MUSTER_ADMIN_ADDR=127.0.0.1:0"}, tt.env...)
+			if !strings.Contains(tt.name, "service id") {
+				env = append(env, "MUSTER_GAME_SERVICE_ID=test")
+			}
 			code, stdout, stderr := call(t, env, tt.args...)
 			if code != exitSetting {
 				t.Errorf("exit status %d, want %d", code, exitSetting)
