@@ -39,14 +39,16 @@ func (r *recording) alerts(ctx context.Context) error {
 		return err
 	}
 	var args []any
+	telling := map[person]time.Time{}
 	for _, n := range due {
 		for _, m := range found[n.change.After.Character] {
-			told, err := r.told(ctx, n, m.user)
+			told, err := r.told(ctx, n, m.user, telling)
 			if err != nil {
 				return err
 			}
 			if !told {
 				args = append(args, r.alertRow(n, m)...)
+				telling[person{m.user, n.change.After.Character}] = n.change.After.Session
 			}
 		}
 	}
@@ -62,13 +64,19 @@ func (r *recording) alertRow(n news, m match) []any {
 		sec(after.Session), nano(r.now), nano(after.Session.Add(r.lifetime())), nano(r.now), 0, alertPending, "", "", 0}
 }
 
-// told reports whether user heard of the session under its earlier start.
-func (r *recording) told(ctx context.Context, n news, user alert.UserID) (yes bool, err error) {
+// told reports whether user heard of the session already, under a start that it
+// had before its login was known. All that was told of the character since its
+// last logout is of this session, however often its start has moved.
+func (r *recording) told(ctx context.Context, n news, user alert.UserID, telling map[person]time.Time) (yes bool, err error) {
+	after := n.change.After
 	if n.replaced.IsZero() {
 		return false, nil
 	}
-	key := alert.NewKey(user, n.change.After.Character, n.replaced)
-	rows, err := r.t.query(ctx, "SELECT 1 FROM alerts WHERE k = ?", key[:])
+	if telling[person{user, after.Character}].After(after.LoggedOut) {
+		return true, nil
+	}
+	rows, err := r.t.query(ctx, "SELECT 1 FROM alerts WHERE state IN (0, 1, 2) AND created_ns >= ? AND user_id = ? AND character_id = ? AND login_at > ?",
+		nano(r.now.Add(-r.lifetime()-time.Minute)), int64(user), int64(after.Character), sec(after.LoggedOut))
 	err = collect(rows, err, func(*sql.Rows) error { yes = true; return nil })
 	return yes, err
 }
@@ -158,19 +166,21 @@ func matchText(marks string) string {
 
 const ownCharacter = 3
 
+// A person is a user and a character of whom the user may be told.
+type person struct {
+	user alert.UserID
+	id   event.CharacterID
+}
+
 // matches returns the people to be told of each of ids, each once, for the
 // strongest of their causes.
 func (t *tx) matches(ctx context.Context, ids []event.CharacterID) (map[event.CharacterID][]match, error) {
-	type pair struct {
-		id   event.CharacterID
-		user alert.UserID
-	}
-	best, own := map[pair]int{}, map[pair]bool{}
+	best, own := map[person]int{}, map[person]bool{}
 	err := eachIn(ids, func(marks string, args []any) error {
 		rows, err := t.query(ctx, matchText(marks), slices.Concat(args, args, args, args)...)
 		return collect(rows, err, func(rows *sql.Rows) error {
 			var rank int
-			var p pair
+			var p person
 			if err := rows.Scan(&rank, (*int64)(&p.user), (*int64)(&p.id)); err != nil {
 				return err
 			}

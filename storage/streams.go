@@ -21,7 +21,8 @@ var (
 //
 // A gap opens when a world's events stop flowing and closes when they flow
 // again. A listener that was not heard of for event.StaleStream and says now
-// that its stream is younger than that left a gap too. States that come again, or
+// that its stream is younger than that left a gap too; so did one that was killed,
+// up to the first word of its successor. States that come again, or
 // late, change nothing, but for the hole a late one tells of.
 func (r *recording) streams(ctx context.Context, states []event.StreamState) error {
 	for _, next := range states {
@@ -32,7 +33,7 @@ func (r *recording) streams(ctx context.Context, states []event.StreamState) err
 		if err != nil {
 			return err
 		}
-		if known && !next.ReportedAt.After(last.ReportedAt) {
+		if known && !next.ReportedAt.After(last.ReportedAt) && !ahead(last.ReportedAt, r.now) {
 			if err := r.t.lateState(ctx, last, next); err != nil {
 				return err
 			}
@@ -52,6 +53,10 @@ func (r *recording) streams(ctx context.Context, states []event.StreamState) err
 	return nil
 }
 
+// ahead reports whether a report is from a clock that has been set back since:
+// then it must not silence what comes after it.
+func ahead(reported, now time.Time) bool { return reported.Sub(now) > event.StaleStream }
+
 func (t *tx) streamState(ctx context.Context, w event.World) (state event.StreamState, known bool, err error) {
 	rows, err := t.query(ctx, "SELECT "+streamCols+" FROM stream_states WHERE world = ?"+t.s.d.forUpdate(), int64(w))
 	err = collect(rows, err, func(rows *sql.Rows) (err error) {
@@ -66,7 +71,9 @@ func (t *tx) streamState(ctx context.Context, w event.World) (state event.Stream
 func (t *tx) gaps(ctx context.Context, last event.StreamState, known bool, next event.StreamState) error {
 	flowed := known && last.Health.Flowing()
 	unheard := known && next.ReportedAt.Sub(last.ReportedAt) > event.StaleStream && next.Since.After(last.ReportedAt)
-	if flowed && unheard {
+	// A listener that has seen nothing yet does not know of the one that died before it.
+	began := !next.Health.Flowing() && next.LastEventAt.IsZero() && next.Since.After(last.ReportedAt)
+	if flowed && (unheard || began) {
 		if err := t.openGap(ctx, next.World, last.ReportedAt, "the listener did not report"); err != nil {
 			return err
 		}

@@ -18,6 +18,9 @@ var alertTests = []named{
 	{"an old login is not told", alertOld},
 	{"a sign of life is told only if the record is whole", alertBySign},
 	{"a late login is told unless its session was", alertLateLogin},
+	{"a first step stamped before its login is told once", alertStepBeforeLogin},
+	{"what comes in reverse order is told once", alertReversed},
+	{"who came while the listener was dead is not told", alertAfterDeath},
 	{"two bots never hold the same alert", alertClaims},
 	{"an alert that was not settled comes again after its hold", alertHold},
 	{"expired alerts are settled as such", alertExpiry},
@@ -282,4 +285,41 @@ func alertTwoWriters(w *world) {
 		wg.Wait()
 	}
 	same(w, "alerts of two dispatchers", total, 10)
+}
+
+// The game stamps events of one moment a second back now and then (census 3, S6).
+func alertStepBeforeLogin(w *world) {
+	w.streams(state(event.StreamLive, -1000, 400))
+	w.watch(ann, alice)
+	w.watch(ann, bob)
+	w.record(0, login(-2000, alice), logout(-1000, alice), login(-2000, bob), logout(-1000, bob))
+	same(w, "in one batch", w.record(401, gain(399, alice, 1), login(400, alice)).Alerts, 1)
+	same(w, "the step first", w.record(401, gain(399, bob, 1)).Alerts, 1)
+	same(w, "then the login", w.record(402, login(400, bob)).Alerts, 0)
+	same(w, "claimed", len(w.claim(403)), 2)
+}
+
+func alertReversed(w *world) {
+	w.streams(state(event.StreamLive, -1000, 400))
+	w.watch(ann, alice)
+	w.record(0, login(-2000, alice), logout(-1000, alice))
+	same(w, "third", w.record(402, gain(402, alice, 1)).Alerts, 1)
+	same(w, "second", w.record(402, gain(401, alice, 1)).Alerts, 0)
+	same(w, "first", w.record(402, login(400, alice)).Alerts, 0)
+}
+
+// A listener that is killed says nothing; one that starts says that it is not
+// connected yet.
+func alertAfterDeath(w *world) {
+	w.watch(ann, alice)
+	w.record(0, login(-2000, alice), logout(-1000, alice))
+	w.streams(state(event.StreamLive, -3000, 0))
+	began := event.StreamState{World: 10, Health: event.StreamDown, Since: at(20), ReportedAt: at(20), Reason: "not connected yet"}
+	w.streams(began, state(event.StreamReconciling, 21, 21))
+	same(w, "a sign of life after the hole", w.record(22, gain(22, alice, 1)).Alerts, 0)
+	list := w.gaps()
+	if len(list) != 1 || list[0].From != at(0) || list[0].To != at(21) {
+		w.Errorf("gaps: %+v", list)
+	}
+	same(w, "a login after that", w.record(1001, logout(500, alice), login(1000, alice)).Alerts, 1)
 }

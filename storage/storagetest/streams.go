@@ -15,10 +15,11 @@ var streamTests = []named{
 	{"a listener that was not heard of leaves a gap", streamUnheard},
 	{"states that come again or late change nothing", streamAgain},
 	{"a hole told of too late is kept", streamLate},
+	{"a clock set back does not silence the streams", streamClock},
 }
 
 func state(h event.StreamHealth, since, reported int) event.StreamState {
-	return event.StreamState{World: 10, Health: h, Since: at(since), ReportedAt: at(reported), Reason: "r"}
+	return event.StreamState{World: 10, Health: h, Since: at(since), ReportedAt: at(reported), LastEventAt: at(since), Reason: "r"}
 }
 
 func (w *world) streams(states ...event.StreamState) []event.StreamState {
@@ -84,6 +85,16 @@ func streamLate(w *world) {
 	w.streams(state(event.StreamLive, 0, 0), state(event.StreamLive, 20, 20))
 	w.streams(state(event.StreamDown, 10, 12))
 	w.streams(state(event.StreamDown, 10, 12))
+	list := w.gaps()
+	if len(list) != 1 || list[0].From != at(10) || list[0].To != at(20) {
+		w.Errorf("gaps: %+v", list)
+	}
+}
+
+func streamClock(w *world) {
+	w.streams(state(event.StreamLive, 0, 7200)) // said by a clock two hours ahead
+	same(w, "down", len(w.streams(state(event.StreamDown, 10, 12))), 1)
+	same(w, "live", len(w.streams(state(event.StreamReconciling, 20, 20))), 1)
 	list := w.gaps()
 	if len(list) != 1 || list[0].From != at(10) || list[0].To != at(20) {
 		w.Errorf("gaps: %+v", list)
