@@ -153,6 +153,7 @@ func (l *Listener) lead(ctx context.Context, held lease.Lease) {
 		case <-listenCtx.Done():
 		}
 	})
+	l.begin(q)
 	// Run returns once listenCtx ended and all that was read is in the queue.
 	if err := l.cfg.Stream.Run(listenCtx, l.handler(q)); err != nil {
 		l.log.Error("stream", "err", err)
@@ -166,6 +167,18 @@ func (l *Listener) lead(ctx context.Context, held lease.Lease) {
 	if left := q.len(); left > 0 {
 		l.metrics.dropped.Add(float64(left))
 		l.log.Error("events were lost at the end: the bus did not take them in time", "events", left)
+	}
+}
+
+// begin puts the first word into the queue: nothing flows yet. A leader that was
+// killed could not say that its stream had ended, so its successor does.
+func (l *Listener) begin(q *queue) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.states() {
+		if !s.Health.Flowing() {
+			l.send(q, s)
+		}
 	}
 }
 
@@ -225,8 +238,9 @@ func (l *Listener) dropped(q *queue, e *event.Event) {
 	if _, open := l.overflow[e.World]; open || e.World == 0 {
 		return
 	}
+	// Said now, not when the event came: a report made since must not outdate it.
 	hole := event.StreamState{World: e.World, Health: event.StreamDown, Since: e.ReceivedAt,
-		ReportedAt: e.ReceivedAt, LastEventAt: e.ReceivedAt, Reason: "buffer full"}
+		ReportedAt: time.Now().UTC(), LastEventAt: e.ReceivedAt, Reason: "buffer full"}
 	l.overflow[e.World] = hole
 	l.log.Error("dropping events: the bus has not taken any for too long", "world", int(e.World))
 	l.send(q, hole)

@@ -297,6 +297,51 @@ func TestTheEndPublishesWhatWasReadAndThenDown(t *testing.T) {
 	})
 }
 
+func TestTheBeginningSaysThatNothingFlowsYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &spy{}
+		down := live(10)
+		down.Health, down.LastEventAt, down.Reason = event.StreamDown, time.Time{}, "not connected yet"
+		s := &script{states: []event.StreamState{live(1), down}}
+		s.run = func(ctx context.Context, h census.Handler) {
+			h.Event(sighting(10, 1))
+			<-ctx.Done()
+		}
+		_, stop := start(t, Config{Stream: s, Bus: b, Locker: newDesk()})
+		synctest.Wait()
+		if st := b.got[0].Stream; st == nil || st.World != 10 || st.Health != event.StreamDown || st.Reason != down.Reason {
+			t.Errorf("the first message is %+v, want world 10 down", b.got[0])
+		}
+		if n := len(b.streams()); n != 1 {
+			t.Errorf("%d states, want that of world 10 alone", n)
+		}
+		stop()
+	})
+}
+
+func TestAHoleIsNewerThanTheReportsMadeWhileItsEventWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &spy{block: make(chan struct{})}
+		s := &script{states: []event.StreamState{live(1)}}
+		s.run = func(ctx context.Context, h census.Handler) {
+			waited := sighting(1, 1)
+			h.Event(sighting(1, 0))
+			<-time.After(31 * time.Second) // the report of 30 s is in the queue
+			h.Event(waited)
+			<-ctx.Done()
+		}
+		_, stop := start(t, Config{Stream: s, Bus: b, Locker: newDesk(), QueueMessages: 1})
+		<-time.After(32 * time.Second)
+		close(b.block)
+		synctest.Wait()
+		states := b.streams()
+		if len(states) < 2 || states[1].Reason != "buffer full" || !states[1].ReportedAt.After(states[0].ReportedAt) {
+			t.Errorf("states %+v, want a report and then a newer hole", states)
+		}
+		stop()
+	})
+}
+
 func TestTheEndIsBoundedWhenTheBusTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &spy{block: make(chan struct{})}
