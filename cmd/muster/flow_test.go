@@ -16,6 +16,7 @@ import (
 	"muster/sim/discord"
 	"muster/sim/game"
 	"muster/storage"
+	"muster/storage/storagetest"
 )
 
 // shared returns the folder with the recordings.
@@ -125,11 +126,21 @@ func sum(n map[event.Kind]int64) (all int64) {
 }
 
 func TestTheRecordingIsStoredOnceAndFedOnceWithItsWeaponsNamed(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) {
+		storesTheRecordingOnce(t, "sqlite:"+filepath.Join(t.TempDir(), "muster.db"))
+	})
+	t.Run("mysql", func(t *testing.T) {
+		storesTheRecordingOnce(t, storagetest.MySQL(t)(t), "MUSTER_BUS_URL=spool:"+filepath.Join(t.TempDir(), "spool.db"))
+	})
+}
+
+func storesTheRecordingOnce(t *testing.T, database string, more ...string) {
+	t.Helper()
 	world := startGame(t, func(c *game.Config) { c.StaticDir = shared(t, "census-samples", "static") })
 	lines := recording(t)
-	database := "sqlite:" + filepath.Join(t.TempDir(), "muster.db")
 	env := settings(database, world, "MUSTER_GAME_WORLDS=1,10,13,17,40,1000",
 		"MUSTER_GAME_ENVIRONMENTS=ps2,ps2ps4us") // the recording is a mirror's, which mixes them
+	env = append(env, more...)
 
 	// A first start reads the tables of names; the second has them from the start.
 	zeroth := runHere(t, env, "all")
