@@ -1,0 +1,285 @@
+package main
+
+import (
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"muster/event"
+	"muster/sim/discord"
+	"muster/sim/game"
+	"muster/storage/storagetest"
+)
+
+// crashes is how often the process is killed.
+const crashes = 3
+
+func TestKilledAtAnyMomentNothingSeenIsLostAndNobodyIsToldTwice(t *testing.T) {
+	world := start(t, "muster", nil, "sim", "game", "--addr=127.0.0.1:0", "--events=300")
+	people := startDiscord(t)
+	query := world.out.find(t, `MUSTER_GAME_QUERY_URL=(\S+)`)
+	database := "sqlite:" + filepath.Join(t.TempDir(), "muster.db")
+	c := &crash{t: t, game: query, user: people.Users()[0].ID, ordered: map[string]time.Time{}, env: []string{
+		"MUSTER_DATABASE_URL=" + database, "MUSTER_HTTP_ADDR=127.0.0.1:0", "MUSTER_ADMIN_ADDR=127.0.0.1:0",
+		"MUSTER_GAME_STREAM_URL=" + world.out.find(t, `MUSTER_GAME_STREAM_URL=(\S+)`), "MUSTER_GAME_QUERY_URL=" + query,
+		"MUSTER_DISCORD_URL=" + people.URL(), "MUSTER_DISCORD_TOKEN=token-of-the-test"}}
+	c.away = c.strangers()
+
+	m, feed := c.start()
+	m.err.find(t, "commands registered")
+	answer, err := people.Command(t.Context(), discord.CommandInput{User: c.user, Text: "/link player:Kestrel"})
+	if err != nil || answer.Message == nil || !strings.Contains(answer.Message.Content, "linked") {
+		t.Fatalf("/link answers %+v: %v", answer, err)
+	}
+	for range crashes {
+		c.comeAndGo(feed)
+		if err := m.cmd.Process.Kill(); err != nil { // SIGKILL
+			t.Fatal(err)
+		}
+		_ = m.wait(t)
+		c.saw(feed)
+		m, feed = c.start()
+	}
+	c.comeAndGo(feed)
+	db := storagetest.Raw(t, database)
+	// What the dead were about to send they hold for a minute. That minute is over.
+	if _, err := db.ExecContext(t.Context(), "PRAGMA busy_timeout = 10000; UPDATE alerts SET due_ns = 0 WHERE state = 0"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the outbox is empty", func() bool { return one[int](t, db, "SELECT COUNT(*) FROM alerts WHERE state = 0") == 0 })
+	c.saw(feed)
+	if err := m.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.wait(t); err != nil {
+		t.Fatalf("after SIGTERM: %v", err)
+	}
+	c.checkEvents(db)
+	c.checkMessages(db, people.DMs(c.user))
+	if v := people.Violations(); len(v) > 0 {
+		t.Errorf("Discord would refuse: %+v", v)
+	}
+}
+
+// A crash is one run of the test.
+type crash struct {
+	t       *testing.T
+	env     []string
+	game    string // address of its control surface
+	user    string
+	away    []game.Person        // friends of Kestrel who have not been seen yet
+	ordered map[string]time.Time // ids of those who were sent online, and when
+	seen    []string             // feed ids
+}
+
+func (c *crash) start() (*proc, *reader) {
+	c.t.Helper()
+	m := start(c.t, "muster", c.env, "all")
+	feed := follow(c.t, page(c.t, m.err), "")
+	feed.wait(c.t, 1)
+	return m, feed
+}
+
+// people asks the game who there is.
+func (c *crash) people() (all []game.Person) {
+	c.t.Helper()
+	if err := json.Unmarshal([]byte(get(c.t, c.game+"/sim/characters")), &all); err != nil {
+		c.t.Fatal(err)
+	}
+	return all
+}
+
+// strangers returns Kestrel's friends who are off.
+func (c *crash) strangers() (off []game.Person) {
+	c.t.Helper()
+	all := c.people()
+	friends := map[string]bool{}
+	for _, p := range all {
+		if p.Name == "Kestrel" {
+			for _, id := range p.Friends {
+				friends[id] = true
+			}
+		}
+	}
+	for _, p := range all {
+		if friends[p.ID] && !p.Online {
+			off = append(off, p)
+		}
+	}
+	if len(off) < crashes+1 {
+		c.t.Fatalf("only %d friends are off", len(off))
+	}
+	return off
+}
+
+// comeAndGo has friends come online among the fighting, and returns a random
+// moment after the last of them.
+func (c *crash) comeAndGo(feed *reader) {
+	c.t.Helper()
+	n := len(feed.wait(c.t, 20+rand.IntN(200)))
+	for range min(2, len(c.away)) {
+		p := c.away[0]
+		c.away = c.away[1:]
+		c.ordered[p.ID] = time.Now()
+		post(c.t, c.game+"/sim/login", map[string]string{"character": p.ID})
+	}
+	feed.wait(c.t, n+rand.IntN(40))
+}
+
+func (c *crash) saw(feed *reader) {
+	feed.mu.Lock()
+	defer feed.mu.Unlock()
+	for _, i := range feed.items {
+		c.seen = append(c.seen, i.ID)
+	}
+}
+
+// checkEvents holds what is stored against what the reader saw and what the game
+// truly sent.
+func (c *crash) checkEvents(db *sql.DB) {
+	t := c.t
+	if ok := one[string](t, db, "PRAGMA integrity_check"); ok != "ok" {
+		t.Errorf("integrity check: %s", ok)
+	}
+	if n := one[int](t, db, "SELECT COUNT(*) FROM bus_spool"); n != 0 {
+		t.Errorf("%d chunks are left in the spool", n)
+	}
+	sent := c.journal()
+	stored, ids := map[event.Key]int{}, map[string]bool{}
+	for _, table := range columns[string](t, db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'event\\_%' ESCAPE '\\'") {
+		rows, err := db.QueryContext(t.Context(), "SELECT received_ns, k FROM "+table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var received int64
+			var k []byte
+			if err := rows.Scan(&received, &k); err != nil {
+				t.Fatal(err)
+			}
+			key := event.Key(k)
+			stored[key]++
+			ids[event.FeedID(time.Unix(0, received), key)] = true
+			if !sent[key] {
+				t.Errorf("%s holds %s, which the game never sent", table, key)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		_ = rows.Close()
+	}
+	for key, n := range stored {
+		if n != 1 {
+			t.Errorf("%s is stored %d times", hex.EncodeToString(key[:]), n)
+		}
+	}
+	lost := 0
+	for _, id := range c.seen {
+		if !ids[id] {
+			lost++
+		}
+	}
+	if lost > 0 || len(c.seen) == 0 {
+		t.Errorf("of %d events seen on the feed %d are not stored", len(c.seen), lost)
+	}
+	t.Logf("%d events sent, %d stored, %d seen", len(sent), len(stored), len(c.seen))
+}
+
+// journal returns the keys of everything the game has sent.
+func (c *crash) journal() map[event.Key]bool {
+	c.t.Helper()
+	keys := map[event.Key]bool{}
+	for after := int64(0); ; {
+		var entries []game.Entry
+		text := get(c.t, c.game+"/sim/journal?after="+itoa(after))
+		if err := json.Unmarshal([]byte(text), &entries); err != nil {
+			c.t.Fatal(err)
+		}
+		if len(entries) == 0 {
+			return keys
+		}
+		for _, entry := range entries {
+			e, err := event.Decode(entry.Payload, entry.At)
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			for e.Copy = 0; e.MayRepeat() && keys[e.Key()]; e.Copy++ {
+				continue
+			}
+			keys[e.Key()] = true
+			after = entry.N
+		}
+	}
+}
+
+// checkMessages holds the messages against the logins that were stored. Friends
+// whom the game itself sent on and off before are left out: they may be relogs.
+func (c *crash) checkMessages(db *sql.DB, messages []discord.Message) {
+	t := c.t
+	told := 0
+	for _, p := range c.people() {
+		at, sent := c.ordered[p.ID]
+		if !sent {
+			continue
+		}
+		first := one[sql.NullInt64](t, db, "SELECT MIN(at) FROM event_login WHERE character_id = ?", p.ID)
+		n := 0
+		for _, m := range messages {
+			if strings.Contains(strings.ReplaceAll(m.Content, "] ", "**"), "**"+p.Name+"** is online") {
+				n++
+			}
+		}
+		told += n
+		switch {
+		case n > 1:
+			t.Errorf("%d messages about %s", n, p.Name)
+		case n == 1 && !first.Valid:
+			t.Errorf("a message about %s, of whom no login is stored", p.Name)
+		case n == 0 && first.Valid && first.Int64 >= at.Unix():
+			state := columns[string](t, db, "SELECT state || ' ' || reason FROM alerts WHERE character_id = ?", p.ID)
+			t.Errorf("no message about %s, who came at %d; alerts: %q", p.Name, first.Int64, state)
+		}
+	}
+	if told == 0 {
+		t.Error("nobody was told of anything")
+	}
+	t.Logf("%d friends came, %d messages", len(c.ordered), told)
+}
+
+// columns returns the one column that text selects.
+func columns[T any](t testing.TB, db *sql.DB, text string, args ...any) (all []T) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), text, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var v T
+		if err := rows.Scan(&v); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// one returns the one value that text selects.
+func one[T any](t testing.TB, db *sql.DB, text string, args ...any) T {
+	t.Helper()
+	all := columns[T](t, db, text, args...)
+	if len(all) != 1 {
+		t.Fatalf("%s: %d rows, want one", text, len(all))
+	}
+	return all[0]
+}
