@@ -249,4 +249,3 @@ func TestEveryRecordedLineIsHandled(t *testing.T) {
 		t.Errorf("stored %v, want each of the 11 kinds once", n)
 	}
 }
-
