@@ -1,7 +1,8 @@
 // Command testreport reads "go test -json" from its input and prints what a
-// person wants to see of it: each package's line, the output of what failed, and
-// why something was skipped. It ends with status 1 when anything failed, and with
-// -noskip when anything was skipped.
+// person wants to see of it: each package's line, the output of what failed, why
+// something was skipped, and at last how many tests there were. It ends with
+// status 1 when anything failed, when nothing ran, and with -noskip when anything
+// was skipped.
 //
 //	go test -json ./... | go run ./internal/testreport
 package main
@@ -24,7 +25,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "testreport:", err)
 		os.Exit(1)
 	}
-	if r.failed || *noSkip && r.skipped > 0 {
+	fmt.Fprintf(r.out, "%d passed, %d failed, %d skipped\n", r.passed, r.broken, r.skipped)
+	if r.failed || r.passed == 0 || *noSkip && r.skipped > 0 {
 		os.Exit(1)
 	}
 }
@@ -43,7 +45,8 @@ type report struct {
 	out     io.Writer
 	outputs map[string][]string // package and test → lines not yet judged
 	failed  bool
-	skipped int
+	// Tests, subtests counted too.
+	passed, broken, skipped int
 }
 
 // maxLine bounds one line of the input, in bytes.
@@ -79,6 +82,9 @@ func (r *report) judge(c change) {
 		r.skip(c, key)
 	case "fail":
 		r.failed = true
+		if c.Test != "" {
+			r.broken++
+		}
 		fmt.Fprint(r.out, strings.Join(r.outputs[key], ""))
 		delete(r.outputs, key)
 	}
@@ -88,6 +94,8 @@ func (r *report) judge(c change) {
 func (r *report) finish(c change, key string) {
 	if c.Test == "" {
 		r.packageLine(key)
+	} else {
+		r.passed++
 	}
 	delete(r.outputs, key)
 }

@@ -11,6 +11,7 @@ const passed = `{"Action":"start","Package":"muster/x"}
 {"Action":"output","Package":"muster/x","Test":"TestA","Output":"chatter\n"}
 {"Action":"pass","Package":"muster/x","Test":"TestA"}
 {"Action":"output","Package":"muster/x","Output":"PASS\n"}
+{"Action":"pass","Package":"muster/x","Test":"TestA"}
 {"Action":"output","Package":"muster/x","Output":"ok  \tmuster/x\t0.1s\n"}
 {"Action":"pass","Package":"muster/x"}
 `
@@ -35,12 +36,13 @@ func TestReport(t *testing.T) {
 	tests := []struct {
 		name, in, want string
 		failed         bool
-		skipped        int
+
+		passed, broken, skipped int
 	}{
-		{name: "a passing package is one line", in: passed, want: "ok  \tmuster/x\t0.1s\n"},
+		{name: "a passing package is one line", in: passed, passed: 1, want: "ok  \tmuster/x\t0.1s\n"},
 		{name: "a skipped test gives its reason", in: skipped, skipped: 1,
 			want: "SKIP\tmuster/x\tTestB: MUSTER_SHARED is not set: no samples\n"},
-		{name: "a failure shows its output", in: broken, failed: true,
+		{name: "a failure shows its output", in: broken, failed: true, broken: 1,
 			want: "    c_test.go:1: got 1, want 2\nFAIL\tmuster/x\t0.1s\n"},
 		{name: "what does not build is shown", in: unbuilt, failed: true, want: "x/x.go:1:1: expected package\n"},
 		{name: "what is not JSON is passed on", in: "go: no such module\n", want: "go: no such module\n"},
@@ -52,9 +54,12 @@ func TestReport(t *testing.T) {
 			if err := r.read(strings.NewReader(tt.in)); err != nil {
 				t.Fatal(err)
 			}
-			if out.String() != tt.want || r.failed != tt.failed || r.skipped != tt.skipped {
-				t.Errorf("got %q, failed %v, skipped %d; want %q, %v, %d",
-					out.String(), r.failed, r.skipped, tt.want, tt.failed, tt.skipped)
+			if out.String() != tt.want || r.failed != tt.failed {
+				t.Errorf("got %q, failed %v; want %q, %v", out.String(), r.failed, tt.want, tt.failed)
+			}
+			if r.passed != tt.passed || r.broken != tt.broken || r.skipped != tt.skipped {
+				t.Errorf("counted %d passed, %d failed, %d skipped; want %d, %d, %d",
+					r.passed, r.broken, r.skipped, tt.passed, tt.broken, tt.skipped)
 			}
 		})
 	}
