@@ -11,7 +11,6 @@ const passed = `{"Action":"start","Package":"muster/x"}
 {"Action":"output","Package":"muster/x","Test":"TestA","Output":"chatter\n"}
 {"Action":"pass","Package":"muster/x","Test":"TestA"}
 {"Action":"output","Package":"muster/x","Output":"PASS\n"}
-{"Action":"pass","Package":"muster/x","Test":"TestA"}
 {"Action":"output","Package":"muster/x","Output":"ok  \tmuster/x\t0.1s\n"}
 {"Action":"pass","Package":"muster/x"}
 `
