@@ -206,16 +206,19 @@ func (t *tx) matches(ctx context.Context, ids []event.CharacterID) (map[event.Ch
 
 // ClaimAlerts takes up to limit alerts that are due, oldest first, and holds them
 // for the caller: no other bot gets them before now+hold. A claim counts as an
-// attempt. Alerts past their time are settled as expired, and people who have
-// closed their messages are passed over.
+// attempt. Alerts past their time are settled as expired, those of people who no
+// longer follow the character as unfollowed, and people who have closed their
+// messages are passed over.
 func (s *Store) ClaimAlerts(ctx context.Context, now time.Time, limit int, hold time.Duration) ([]alert.Alert, error) {
 	var out []alert.Alert
 	err := s.write(ctx, func(t *tx) (err error) {
 		if err := t.expireAlerts(ctx, now); err != nil {
 			return err
 		}
-		out, err = t.claim(ctx, now, limit)
-		if err != nil || len(out) == 0 {
+		if out, err = t.claim(ctx, now, limit); err != nil {
+			return err
+		}
+		if out, err = t.wished(ctx, now, out); err != nil || len(out) == 0 {
 			return err
 		}
 		args := []any{nano(now.Add(hold))}
@@ -262,6 +265,33 @@ func (t *tx) claim(ctx context.Context, now time.Time, limit int) ([]alert.Alert
 		return err
 	})
 	return out, err
+}
+
+// wished returns those of alerts whose user follows the character still, and
+// settles the others: who has just been told "you do not watch them any more"
+// hears no more of them.
+func (t *tx) wished(ctx context.Context, now time.Time, alerts []alert.Alert) ([]alert.Alert, error) {
+	ids := make([]event.CharacterID, len(alerts))
+	for i, a := range alerts {
+		ids[i] = a.Character
+	}
+	slices.Sort(ids)
+	found, err := t.matches(ctx, slices.Compact(ids))
+	if err != nil {
+		return nil, err
+	}
+	args := []any{nano(now)}
+	alerts = slices.DeleteFunc(alerts, func(a alert.Alert) bool {
+		if slices.ContainsFunc(found[a.Character], func(m match) bool { return m.user == a.User }) {
+			return false
+		}
+		args = append(args, a.Key[:])
+		return true
+	})
+	if len(args) > 1 {
+		_, err = t.exec(ctx, "UPDATE alerts SET state = 2, reason = 'unfollowed', settled_ns = ? WHERE k IN ("+marks(len(args)-1)+")", args...)
+	}
+	return alerts, err
 }
 
 func scanAlert(rows *sql.Rows) (alert.Alert, error) {

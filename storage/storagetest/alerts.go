@@ -24,6 +24,7 @@ var alertTests = []named{
 	{"two bots never hold the same alert", alertClaims},
 	{"an alert that was not settled comes again after its hold", alertHold},
 	{"expired alerts are settled as such", alertExpiry},
+	{"who follows somebody no more is not told what waits", alertUnfollowed},
 	{"who has closed their messages is passed over until they open them", alertClosed},
 	{"two dispatchers write one alert", alertTwoWriters},
 }
@@ -239,6 +240,25 @@ func alertExpiry(w *world) {
 	w.record(1, login(0, alice))
 	same(w, "too late", len(w.claim(301)), 0)
 	same(w, "not even by an earlier clock", len(w.claim(1)), 0)
+}
+
+func alertUnfollowed(w *world) {
+	w.befriend(ann, carol, alice, bob)
+	watch := w.watch(ben, alice)
+	w.watch(ann, alice)
+	same(w, "alerts", w.record(1, login(0, alice), login(0, bob)).Alerts, 3)
+	removed, err := w.Unlink(w.Context(), ann, carol)
+	w.ok(err)
+	same(w, "unlinked", removed, true)
+	removed, err = w.RemoveWatch(w.Context(), ben, watch.ID)
+	w.ok(err)
+	same(w, "unwatched", removed, true)
+	list := w.claim(2)
+	if len(list) != 1 || list[0].User != ann || list[0].Character != alice {
+		w.Errorf("claimed %+v, want that of ann's own watch", list)
+	}
+	w.watch(ben, alice)
+	same(w, "after a new watch", len(w.claim(3)), 0)
 }
 
 func alertClosed(w *world) {
