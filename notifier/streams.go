@@ -49,9 +49,11 @@ func (s *streams) saw(it *event.FeedItem) {
 	s.counts[it.World][it.Kind]++
 }
 
-// set takes st if it is the newest word about its world.
-func (s *streams) set(st event.StreamState) {
-	if st.World != 0 && !st.ReportedAt.Before(s.state[st.World].ReportedAt) {
+// set takes st if it is the newest word about its world. A word from a clock that
+// was ahead and has been set back does not count as newer.
+func (s *streams) set(st event.StreamState, now time.Time) {
+	last := s.state[st.World].ReportedAt
+	if st.World != 0 && (!st.ReportedAt.Before(last) || last.Sub(now) > event.StaleStream) {
 		s.state[st.World] = st
 	}
 }
@@ -116,7 +118,7 @@ func (h *hub) setStreams(states []event.StreamState, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, st := range states {
-		h.streams.set(st)
+		h.streams.set(st, now)
 	}
 	h.tellStreams(now)
 }
