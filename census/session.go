@@ -155,7 +155,9 @@ func (s *Stream) watch(now, lastFrame time.Time) error {
 	if len(suspects) == 0 || now.Sub(s.dialedAt) < s.cfg.MinReconnect {
 		return nil
 	}
-	s.setHealth(func(h *Health, _ time.Time) { h.Failed(suspects) })
+	s.mu.Lock()
+	s.health.Failed(suspects) // what this makes of their state is told with the reconnect
+	s.mu.Unlock()
 	s.count(CountSilence)
 	return fmt.Errorf("worlds %v are silent", ids(suspects))
 }

@@ -224,11 +224,29 @@ func (s *Stream) setHealthAt(now time.Time, change func(h *Health, now time.Time
 		changed = append(changed, st)
 	}
 	s.mu.Unlock()
+	s.logStates(changed)
 	for _, st := range changed {
-		s.log.Info("stream state", "world", int(st.World), "state", st.Health, "reason", st.Reason)
 		if s.h.State != nil {
 			s.h.State(st)
 		}
+	}
+}
+
+// logStates says what changed, in one line for all worlds that changed alike.
+func (s *Stream) logStates(changed []event.StreamState) {
+	for len(changed) > 0 {
+		first := changed[0]
+		var worlds []event.World
+		var others []event.StreamState
+		for _, st := range changed {
+			if st.Health == first.Health && st.Reason == first.Reason {
+				worlds = append(worlds, st.World)
+			} else {
+				others = append(others, st)
+			}
+		}
+		s.log.Info("stream state", "worlds", ids(worlds), "state", first.Health, "reason", first.Reason)
+		changed = others
 	}
 }
 

@@ -303,7 +303,7 @@ func (l *Listener) closeHoles(q *queue) {
 		return
 	}
 	clear(l.overflow)
-	l.log.Info("the bus takes events again")
+	l.log.Info("the bus has room again, nothing is dropped any more")
 	now := time.Now().UTC()
 	for _, s := range l.states() {
 		if s.Health.Flowing() {

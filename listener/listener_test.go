@@ -1,9 +1,11 @@
 package listener
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -392,7 +394,8 @@ func TestAFailedPublishIsTriedAgainInPlace(t *testing.T) {
 			}
 			<-ctx.Done()
 		}}
-		_, stop := start(t, Config{Stream: s, Bus: b, Locker: newDesk()})
+		var log bytes.Buffer // written by one goroutine, read after it ended
+		_, stop := start(t, Config{Stream: s, Bus: b, Locker: newDesk(), Log: slog.New(slog.NewTextHandler(&log, nil))})
 		<-time.After(time.Minute)
 		b.mu.Lock()
 		b.fail = nil
@@ -411,6 +414,11 @@ func TestAFailedPublishIsTriedAgainInPlace(t *testing.T) {
 			t.Errorf("%d tries in a minute: no backoff", b.tries)
 		}
 		stop()
+		for _, once := range []string{"the bus does not take events", "the bus takes events again"} {
+			if n := strings.Count(log.String(), once); n != 1 {
+				t.Errorf("said %d times %q:\n%s", n, once, log.String())
+			}
+		}
 	})
 }
 

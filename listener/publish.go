@@ -39,13 +39,18 @@ func (l *Listener) publish(ctx context.Context, q *queue) {
 }
 
 // deliver publishes one batch, however often it takes. It returns false when ctx
-// ended first.
+// ended first. That the bus does not take events is said once, and once that it
+// does again.
 func (l *Listener) deliver(ctx context.Context, batch []bus.Message) bool {
+	var since time.Time
 	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
 		err := l.cfg.Bus.Publish(ctx, event.TopicEvents, batch...)
 		switch {
 		case err == nil:
 			l.metrics.batch.Observe(float64(len(batch)))
+			if !since.IsZero() {
+				l.log.Info("the bus takes events again", "after", time.Since(since).Round(time.Millisecond))
+			}
 			return true
 		case ctx.Err() != nil:
 			return false
@@ -53,7 +58,10 @@ func (l *Listener) deliver(ctx context.Context, batch []bus.Message) bool {
 			return l.deliverEach(ctx, batch)
 		}
 		l.metrics.retries.Inc()
-		l.log.Warn("the bus did not take events, trying again", "events", len(batch), "err", err, "in", wait)
+		if since.IsZero() {
+			since = time.Now()
+			l.log.Warn("the bus does not take events, they wait in memory", "err", err)
+		}
 		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
