@@ -34,15 +34,15 @@ func (d *Dispatcher) handle(ctx context.Context, b bus.Batch) error {
 		d.kept(ctx, "record", err)
 		return err
 	}
-	d.storage.answered(ctx)
+	d.storage.Answered(ctx)
 	d.count(&in, got, len(b.Deliveries))
 	if err := d.announce(ctx, &in, got); err != nil {
 		if ctx.Err() == nil {
-			d.telling.failed(ctx, err)
+			d.telling.Failed(ctx, err)
 		}
 		return fmt.Errorf("announce: %w", err)
 	}
-	d.telling.answered(ctx)
+	d.telling.Answered(ctx)
 	if len(in.rejected) > 0 {
 		return &bus.Rejected{Reasons: in.rejected}
 	}

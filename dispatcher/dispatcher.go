@@ -20,6 +20,7 @@ import (
 
 	"muster/bus"
 	"muster/event"
+	"muster/internal/outage"
 )
 
 // A Store is what the dispatcher needs from storage. An error of Record that says
@@ -74,8 +75,8 @@ type Dispatcher struct {
 	clock   func() time.Time
 	names   *names
 	metrics *metrics
-	storage outage
-	telling outage
+	storage *outage.Outage
+	telling *outage.Outage
 }
 
 // New returns a Dispatcher; Run starts it.
@@ -96,10 +97,10 @@ func New(cfg Config) *Dispatcher {
 	return &Dispatcher{
 		bus: cfg.Bus, store: cfg.Store, log: log, idle: cfg.Idle, workers: cfg.Workers, clock: cfg.Clock,
 		names: newNames(cfg.Store, log), metrics: newMetrics(cfg.Registerer),
-		storage: outage{log: log, clock: cfg.Clock,
-			away: "storage does not answer, events wait in the queue", back: "storage answers again"},
-		telling: outage{log: log, clock: cfg.Clock,
-			away: "what was stored cannot be announced, trying again", back: "announcing works again"},
+		storage: outage.New(log, cfg.Clock,
+			"storage does not answer, events wait in the queue", "storage answers again"),
+		telling: outage.New(log, cfg.Clock,
+			"what was stored cannot be announced, trying again", "announcing works again"),
 	}
 }
 
@@ -170,7 +171,7 @@ func (d *Dispatcher) tidy(ctx context.Context) {
 		}
 	}
 	if _, err := d.store.Rollup(ctx, now); d.kept(ctx, "roll up", err) {
-		d.storage.answered(ctx)
+		d.storage.Answered(ctx)
 	}
 }
 
@@ -180,7 +181,7 @@ func (d *Dispatcher) kept(ctx context.Context, what string, err error) bool {
 	case err == nil:
 		return true
 	case ctx.Err() == nil:
-		d.storage.failed(ctx, fmt.Errorf("%s: %w", what, err))
+		d.storage.Failed(ctx, fmt.Errorf("%s: %w", what, err))
 	}
 	return false
 }
