@@ -28,9 +28,21 @@ type Lease interface {
 	// be refused.
 	Term() int64
 	// Lost is closed when leadership has ended, by Release or against our will.
-	// Stop acting as the leader at once.
+	// Stop acting as the leader at once. Where a lease can run out, Lost looks at
+	// the clocks itself: what it returns is closed if the time is up by now.
 	Lost() <-chan struct{}
 	// Release gives the lease up; the next waiter gets it. Releasing twice, or
 	// after it was lost, does nothing.
 	Release()
+}
+
+// Held reports whether l lasts at this moment. It asks nobody and does not
+// block: look before each act that only a leader may do.
+func Held(l Lease) bool {
+	select {
+	case <-l.Lost():
+		return false
+	default:
+		return true
+	}
 }

@@ -1,0 +1,222 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	redsyncredis "github.com/go-redsync/redsync/v4/redis"
+	"github.com/go-redsync/redsync/v4/redis/goredis/v9"
+	goredis9 "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// errURL says nothing of the URL itself: any part of it may be of a password
+// that should have been escaped.
+var errURL = errors.New("is no redis://, rediss:// or unix:// URL (special characters of a password are written as %XX)")
+
+// errYoung is the answer of a server that may have forgotten a lease.
+var errYoung = errors.New("has not been up for the time of a lease: no vote yet")
+
+// A server is one of the Redis servers, as redsync wants it.
+type server struct {
+	addr   string
+	client *goredis9.Client
+	pool   redsyncredis.Pool
+	ttl    time.Duration
+	log    *slog.Logger
+
+	mu       sync.Mutex
+	failedAt time.Time // last; zero once it is well again
+}
+
+// connect makes the clients; it sends nothing.
+func connect(cfg Config) ([]*server, error) {
+	logging.Disable()
+	servers := make([]*server, 0, len(cfg.URLs))
+	seen := map[string]bool{}
+	for i, url := range cfg.URLs {
+		opt, err := goredis9.ParseURL(url)
+		if err != nil {
+			return nil, fmt.Errorf("lease server %d %w", i+1, errURL)
+		}
+		if seen[opt.Addr] {
+			return nil, fmt.Errorf("lease server %s is named twice: it would vote twice", opt.Addr)
+		}
+		seen[opt.Addr] = true
+		bound(opt, cfg.callTimeout())
+		client := goredis9.NewClient(opt)
+		servers = append(servers, &server{addr: opt.Addr, client: client, pool: goredis.NewPool(client), ttl: cfg.TTL,
+			log: cfg.Log.With("server", opt.Addr)})
+	}
+	return servers, nil
+}
+
+// bound makes every request end in time, once and without repeating it: a hung
+// server of three made a lock take 10 s with what go-redis does by itself
+// (storage notes 5).
+func bound(opt *goredis9.Options, timeout time.Duration) {
+	opt.ContextTimeoutEnabled = true
+	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = timeout, timeout, timeout
+	opt.PoolTimeout = timeout
+	opt.MaxRetries, opt.DialerRetries = -1, 1
+	opt.PoolSize, opt.MinIdleConns = 8, 0
+	opt.DisableIdentity = true
+	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+}
+
+// note logs that the server went or came back, and passes err on. One that fails
+// at one request and answers the next has not come back.
+func (s *server) note(err error) error {
+	failed := err != nil && !errors.Is(err, goredis9.Nil) && !errors.Is(err, errYoung)
+	if errors.Is(err, context.Canceled) || errors.Is(err, goredis9.ErrClosed) {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case failed && s.failedAt.IsZero():
+		s.log.Warn("lease server does not serve", "err", err)
+		fallthrough
+	case failed:
+		s.failedAt = time.Now()
+	case !s.failedAt.IsZero() && time.Since(s.failedAt) > s.ttl:
+		s.log.Info("lease server serves again")
+		s.failedAt = time.Time{}
+	}
+	return err
+}
+
+// Get implements redsync's Pool.
+func (s *server) Get(ctx context.Context) (redsyncredis.Conn, error) {
+	c, err := s.pool.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, ctx: ctx, server: s}, nil
+}
+
+// conn is what redsync speaks to one server with.
+type conn struct {
+	redsyncredis.Conn
+	ctx    context.Context
+	server *server
+}
+
+// lockScript sets the key if it is free and the server has been up for ARGV[3]
+// seconds. Both are one step, so that the server that was asked is the one that
+// answers.
+const lockScript = `
+local up = tonumber(string.match(redis.call("INFO", "server"), "uptime_in_seconds:(%d+)"))
+if up == nil or up < tonumber(ARGV[3]) then
+	return -1
+end
+if redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2], "NX") then
+	return 1
+end
+return 0
+`
+
+// SetNX implements redsync's Conn: a server that may have forgotten a lease in a
+// restart refuses.
+func (c *conn) SetNX(name, value string, expiry time.Duration) (bool, error) {
+	// The count is of whole seconds, and may be one too high.
+	seconds := int64((expiry+time.Second-1)/time.Second) + 1
+	reply, err := goredis9.NewScript(lockScript).Run(c.ctx, c.server.client, []string{name},
+		value, expiry.Milliseconds(), seconds).Int()
+	if err == nil && reply < 0 {
+		err = errYoung
+	}
+	return reply == 1, c.server.note(err)
+}
+
+// Eval implements redsync's Conn.
+func (c *conn) Eval(script *redsyncredis.Script, keysAndArgs ...any) (any, error) {
+	reply, err := c.Conn.Eval(script, keysAndArgs...)
+	return reply, c.server.note(err)
+}
+
+// each asks every server at once, and gives the answers to tell as they come,
+// until it returns false or all have answered.
+func (l *Locker) each(ctx context.Context, ask func(context.Context, *server) (string, error),
+	tell func(s *server, value string, err error) bool) {
+	type answer struct {
+		server *server
+		value  string
+		err    error
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.callTimeout())
+	defer cancel()
+	answers := make(chan answer, len(l.servers))
+	for _, s := range l.servers {
+		go func() { // ends with ctx
+			value, err := ask(ctx, s)
+			answers <- answer{s, value, s.note(err)}
+		}()
+	}
+	for range l.servers {
+		if a := <-answers; !tell(a.server, a.value, a.err) {
+			return
+		}
+	}
+}
+
+// majority is how many servers it takes.
+func (l *Locker) majority() int { return len(l.servers)/2 + 1 }
+
+// free reports whether a majority has no key, without which a lock cannot succeed.
+func (l *Locker) free(ctx context.Context, key string) bool {
+	free, rest := 0, len(l.servers)
+	l.each(ctx, func(ctx context.Context, s *server) (string, error) {
+		return s.client.Get(ctx, key).Result()
+	}, func(_ *server, _ string, err error) bool {
+		if rest--; errors.Is(err, goredis9.Nil) {
+			free++
+		}
+		return free < l.majority() && free+rest >= l.majority()
+	})
+	return free >= l.majority()
+}
+
+// await returns when a majority of the servers answers.
+func (l *Locker) await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, l.cfg.StartWithin, fmt.Errorf("gave up after %v", l.cfg.StartWithin))
+	defer cancel()
+	var said time.Time
+	for {
+		missing := l.missing(ctx)
+		if len(l.servers)-len(missing) >= l.majority() {
+			if !said.IsZero() {
+				l.cfg.Log.Info("lease servers answer")
+			}
+			return nil
+		}
+		if time.Since(said) > 10*time.Second {
+			said = time.Now()
+			l.cfg.Log.Warn("waiting for lease servers", "need", l.majority(), "of", len(l.servers), "missing", missing)
+		}
+		if !pause(ctx, pollMax) {
+			return fmt.Errorf("lease servers are missing, %d of %d are needed: %s: %w", l.majority(), len(l.servers),
+				strings.Join(missing, "; "), context.Cause(ctx))
+		}
+	}
+}
+
+// missing returns those that do not answer, with the reason.
+func (l *Locker) missing(ctx context.Context) []string {
+	var out []string
+	l.each(ctx, func(ctx context.Context, s *server) (string, error) {
+		return s.client.Ping(ctx).Result()
+	}, func(s *server, _ string, err error) bool {
+		if err != nil {
+			out = append(out, fmt.Sprintf("%s: %v", s.addr, err))
+		}
+		return true
+	})
+	return out
+}
