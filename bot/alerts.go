@@ -35,12 +35,15 @@ type alertLoop struct {
 	work   sync.WaitGroup
 	budget *rate.Limiter
 	opens  *pacer
+
+	mu     sync.Mutex
+	access map[alert.Key]int // how often 50001 answered an alert that is still tried
 }
 
 func newAlertLoop(b *Bot) *alertLoop {
 	return &alertLoop{
 		b: b, nudge: make(chan struct{}, 1), slots: make(chan struct{}, maxInFlight),
-		budget: rate.NewLimiter(alertsPerSec, 5), opens: newPacer(),
+		budget: rate.NewLimiter(alertsPerSec, 5), opens: newPacer(), access: map[alert.Key]int{},
 	}
 }
 
@@ -180,8 +183,8 @@ func (l *alertLoop) refused(ctx context.Context, a alert.Alert, r *alert.Recipie
 	case pauseOpens:
 		return retry(l.opens.tooFast())
 	case fewMore:
-		if a.Attempts+1 < accessTries {
-			return retry(5 * backoff(a.Attempts))
+		if n := l.noAccess(a.Key); n < accessTries {
+			return retry(5 * backoff(n))
 		}
 		fallthrough
 	case closeUser, forgetUser:
@@ -197,6 +200,26 @@ func (l *alertLoop) refused(ctx context.Context, a alert.Alert, r *alert.Recipie
 	l.b.logRefused(err)
 	l.b.log.Error("alert given up", "err", err)
 	return alert.Outcome{GaveUp: d.why}, "gave_up"
+}
+
+// maxAccess bounds what is remembered of 50001: beyond it the count begins anew.
+const maxAccess = 10_000
+
+// noAccess counts a 50001 for an alert and returns how many there were. Waiting
+// for a name and outages of other kinds are attempts too, but no reason to close
+// a user.
+func (l *alertLoop) noAccess(k alert.Key) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.access) >= maxAccess {
+		clear(l.access)
+	}
+	l.access[k]++
+	n := l.access[k]
+	if n >= accessTries {
+		delete(l.access, k)
+	}
+	return n
 }
 
 // backoff grows from retryMin to retryMax with the attempts made before, with
