@@ -20,8 +20,7 @@ const friendsPause = 15 * time.Minute
 func (r *Roster) friendsRound(ctx context.Context) {
 	now := time.Now().UTC()
 	due, err := r.cfg.Store.FriendsDue(ctx, now.Add(-r.cfg.FriendsAge), r.cfg.FriendsBatch+len(r.friendsTried))
-	if err != nil {
-		r.failed(ctx, "friends due", err)
+	if !r.tried(ctx, doDue, err) {
 		return
 	}
 	for id, tried := range r.friendsTried {
@@ -33,8 +32,7 @@ func (r *Roster) friendsRound(ctx context.Context) {
 		if !r.friendsTried[owner].IsZero() {
 			continue
 		}
-		if _, _, err := readFriends(ctx, r.places, r.cfg.Query, r.cfg.Store, owner); err != nil {
-			r.failed(ctx, "friends", err)
+		if _, _, err := readFriends(ctx, r.places, r.cfg.Query, r.cfg.Store, owner); !r.tried(ctx, doFriends, err) {
 			if errors.Is(err, census.ErrUnavailable) || errors.Is(err, census.ErrServiceID) || ctx.Err() != nil {
 				return
 			}

@@ -23,9 +23,7 @@ func (r *Roster) readLookups(ctx context.Context) {
 	now := time.Now()
 	for _, category := range categories() {
 		stored, err := r.cfg.Store.Lookups(ctx, category)
-		if err != nil {
-			r.failed(ctx, "lookups", err)
-		}
+		r.tried(ctx, doTables, err)
 		if len(stored) == 0 {
 			due[category] = now
 		} else {
@@ -37,8 +35,7 @@ func (r *Roster) readLookups(ctx context.Context) {
 		if !sleep(ctx, time.Until(due[category])) {
 			return
 		}
-		if err := r.readTable(ctx, category); err != nil {
-			r.failed(ctx, "lookups", err)
+		if !r.tried(ctx, doTables, r.readTable(ctx, category)) {
 			pause[category] = min(max(2*pause[category], r.cfg.RetryFirst), time.Hour)
 			due[category] = time.Now().Add(jitter(pause[category]))
 			continue

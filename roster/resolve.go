@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"muster/bus"
 	"muster/census"
 	"muster/event"
+	"muster/internal/outage"
 )
 
 // hear takes the ids that dispatchers ask for.
@@ -45,8 +47,7 @@ func (r *Roster) poll(ctx context.Context) {
 // look asks the store once for characters without a name.
 func (r *Roster) look(ctx context.Context) {
 	ids, err := r.cfg.Store.Unresolved(ctx, time.Now().UTC(), 20*maxBatch)
-	if err != nil {
-		r.failed(ctx, "unresolved", err)
+	if !r.tried(ctx, doUnnamed, err) {
 		return
 	}
 	r.wanted.add(false, ids...)
@@ -61,11 +62,10 @@ func (r *Roster) resolve(ctx context.Context) {
 		left, err := r.resolveBatch(ctx, batch)
 		r.wanted.done(without(batch, left))
 		r.wanted.again(left)
-		if err == nil {
+		if r.tried(ctx, doNames, err) {
 			retry = r.cfg.RetryFirst
 			continue
 		}
-		r.failed(ctx, "names", err)
 		sleep(ctx, jitter(retry))
 		retry = min(2*retry, r.cfg.RetryLongest)
 	}
@@ -163,24 +163,43 @@ func (r *Roster) learn(ctx context.Context, characters []event.Character) error 
 	if err != nil {
 		return fmt.Errorf("encode names: %w", err)
 	}
-	if err := r.cfg.Bus.Publish(ctx, event.TopicNames, bus.Message{Body: body}); err != nil {
-		// The names are stored; who reads them later has them.
-		r.failed(ctx, "publish", err)
-	}
+	// If it fails: the names are stored; who reads them later has them.
+	r.tried(ctx, doNews, r.cfg.Bus.Publish(ctx, event.TopicNames, bus.Message{Body: body}))
 	return nil
 }
 
-// failed counts and tells of something that will be tried again.
-func (r *Roster) failed(ctx context.Context, what string, err error) {
-	if ctx.Err() != nil {
-		return
+// What the roster does, as its logs and metrics name it.
+const (
+	doNames    = "names"
+	doNews     = "news of names"
+	doUnnamed  = "characters without a name"
+	doFriends  = "friends"
+	doDue      = "friends that are due"
+	doTables   = "tables of names"
+	doPresence = "presence"
+	doStale    = "stale presence"
+)
+
+// newOutages returns what says that one of these works no longer, or again.
+func newOutages(log *slog.Logger) map[string]*outage.Outage {
+	all := make(map[string]*outage.Outage)
+	for _, what := range []string{doNames, doNews, doUnnamed, doFriends, doDue, doTables, doPresence, doStale} {
+		all[what] = outage.New(log.With("what", what), nil, "this does not work, trying again", "this works again")
 	}
-	r.metrics.failures.WithLabelValues(what).Inc()
-	level := r.cfg.Log.WarnContext
-	if errors.Is(err, census.ErrServiceID) {
-		level = r.cfg.Log.ErrorContext
+	return all
+}
+
+// tried counts and says that something does not work, or works again, unless
+// ctx has ended. It reports whether it worked.
+func (r *Roster) tried(ctx context.Context, what string, err error) bool {
+	switch {
+	case err == nil:
+		r.outages[what].Answered(ctx)
+	case ctx.Err() == nil:
+		r.metrics.failures.WithLabelValues(what).Inc()
+		r.outages[what].Failed(ctx, err)
 	}
-	level(ctx, "trying again later", "what", what, "err", err)
+	return err == nil
 }
 
 // jitter returns d, give or take a quarter.

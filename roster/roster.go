@@ -18,6 +18,7 @@ import (
 
 	"muster/bus"
 	"muster/event"
+	"muster/internal/outage"
 	"muster/lease"
 )
 
@@ -120,6 +121,7 @@ type Roster struct {
 	metrics *metrics
 	wanted  *wanted
 	places  places
+	outages map[string]*outage.Outage
 	// friendsTried remembers lists that could not be read, for friendsPause.
 	friendsTried map[event.CharacterID]time.Time
 }
@@ -143,7 +145,7 @@ func New(cfg Config) (*Roster, error) {
 		return nil, err
 	}
 	return &Roster{cfg: cfg, metrics: m, wanted: newWanted(), places: places{cfg.Store, cfg.Environments},
-		friendsTried: make(map[event.CharacterID]time.Time)}, nil
+		outages: newOutages(cfg.Log), friendsTried: make(map[event.CharacterID]time.Time)}, nil
 }
 
 // Run waits for the lease and works until it is lost, over and over until ctx

@@ -18,8 +18,7 @@ const maxStale = 500
 // does not know about stays as he is; the dispatcher ends him in time.
 func (r *Roster) staleRound(ctx context.Context) {
 	stale, err := r.cfg.Store.StaleOnline(ctx, time.Now().UTC().Add(-r.cfg.StaleAge), maxStale)
-	if err != nil {
-		r.failed(ctx, "stale presence", err)
+	if !r.tried(ctx, doStale, err) {
 		return
 	}
 	var open groups
@@ -29,8 +28,7 @@ func (r *Roster) staleRound(ctx context.Context) {
 	for _, g := range open {
 		for len(g.ids) > 0 && ctx.Err() == nil {
 			n := min(len(g.ids), maxBatch)
-			if err := r.observe(ctx, g.env, g.ids[:n]); err != nil {
-				r.failed(ctx, "presence", err)
+			if !r.tried(ctx, doPresence, r.observe(ctx, g.env, g.ids[:n])) {
 				break
 			}
 			g.ids = g.ids[n:]
