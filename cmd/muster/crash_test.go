@@ -2,10 +2,11 @@ package main
 
 import (
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,31 +154,23 @@ func (c *crash) checkEvents(db *sql.DB) {
 	sent := c.journal()
 	stored, ids := map[event.Key]int{}, map[string]bool{}
 	for _, table := range columns[string](t, db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'event\\_%' ESCAPE '\\'") {
-		rows, err := db.QueryContext(t.Context(), "SELECT received_ns, k FROM "+table)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rows.Next() {
-			var received int64
-			var k []byte
-			if err := rows.Scan(&received, &k); err != nil {
+		for _, id := range columns[string](t, db, "SELECT received_ns || ' ' || hex(k) FROM "+table) {
+			received, text, _ := strings.Cut(id, " ")
+			nanos, err := strconv.ParseInt(received, 10, 64)
+			key, keyErr := event.ParseKey(text)
+			if err := errors.Join(err, keyErr); err != nil {
 				t.Fatal(err)
 			}
-			key := event.Key(k)
 			stored[key]++
-			ids[event.FeedID(time.Unix(0, received), key)] = true
+			ids[event.FeedID(time.Unix(0, nanos), key)] = true
 			if !sent[key] {
 				t.Errorf("%s holds %s, which the game never sent", table, key)
 			}
 		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
-		}
-		_ = rows.Close()
 	}
 	for key, n := range stored {
 		if n != 1 {
-			t.Errorf("%s is stored %d times", hex.EncodeToString(key[:]), n)
+			t.Errorf("%s is stored %d times", key, n)
 		}
 	}
 	lost := 0
