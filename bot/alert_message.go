@@ -31,15 +31,15 @@ func (b *Bot) alertMessage(ctx context.Context, a alert.Alert) message {
 	if name == "" {
 		name = "this player"
 	}
-	facts := "online since " + ago(a.LoginAt)
-	if who.Rank > 0 {
-		facts = fmt.Sprintf("battle rank %d · ", who.Rank) + facts
-	}
+	var facts []string
 	if f := who.Faction.Name(); f != "" {
-		facts = f + " · " + facts
+		facts = append(facts, f)
+	}
+	if who.Rank > 0 {
+		facts = append(facts, fmt.Sprintf("battle rank %d", who.Rank))
 	}
 	e := embed{
-		Description: joinLines(facts, b.othersOn(ctx, a), b.page("See what "+nameOf(who)+" is doing", "characters", who.Name)),
+		Description: joinLines(strings.Join(facts, " · "), "Came online "+ago(a.LoginAt), b.othersOn(ctx, a), b.page("See what "+nameOf(who)+" is doing", "characters", who.Name)),
 		Color:       color(who.Faction),
 	}
 	if words := causeWords[a.Cause]; words != "" {
@@ -100,7 +100,7 @@ func (b *Bot) whoElse(ctx context.Context, i *interaction) (message, error) {
 	}
 	var lines []string
 	for _, p := range on {
-		lines = append(lines, onLine(titled(p.Character), p.Online))
+		lines = append(lines, onLine(titled(p.Character), p.Online, b.now()))
 	}
 	return message{Embeds: []embed{{
 		Title: count(len(on), "friend is on", "friends are on"), Description: list(lines, maxDescription), Color: 0x3fa34d,

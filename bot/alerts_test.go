@@ -28,7 +28,7 @@ func TestAFriendsLoginArrivesAsADirectMessage(t *testing.T) {
 		t.Fatalf("outcome %+v, %d new messages", o, len(all)-before)
 	}
 	m := all[before]
-	wants(t, readable(m), "🟢 **Lapwing** is online on Wainwright", "New Conglomerate · battle rank 87 · online since <t:",
+	wants(t, readable(m), "🟢 **Lapwing** is online on Wainwright", "New Conglomerate · battle rank 87\nCame online <t:",
 		"1 other friend is on", "https://muster.example/characters/Lapwing", "From your in-game friends list")
 	if m.Nonce != k.Nonce() {
 		t.Errorf("nonce %v, want %v", m.Nonce, k.Nonce())

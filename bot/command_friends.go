@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"muster/alert"
@@ -49,7 +50,7 @@ func (b *Bot) friendsOf(ctx context.Context, c event.Character) (embed, error) {
 	on := onlineOf(all)
 	var lines []string
 	for _, p := range on {
-		lines = append(lines, onLine(titled(p.Character), p.Online))
+		lines = append(lines, onLine(titled(p.Character), p.Online, b.now()))
 	}
 	if len(on) == 0 {
 		lines = append(lines, "Nobody is on at the moment.")
@@ -95,7 +96,7 @@ func (b *Bot) online(ctx context.Context, i *interaction) (message, error) {
 	slices.SortStableFunc(on, func(x, y event.Player) int { return x.Online.Since.Compare(y.Online.Since) })
 	var lines []string
 	for _, p := range on {
-		line := onLine("**"+nameOf(p.Character)+"**", p.Online)
+		line := onLine("**"+nameOf(p.Character)+"**", p.Online, b.now())
 		if p.MembershipRank != "" {
 			line += " · " + escape(p.MembershipRank)
 		}
@@ -108,7 +109,7 @@ func (b *Bot) online(ctx context.Context, i *interaction) (message, error) {
 	} else {
 		e.Description = count(len(on), "member is on", "members are on") + "\n" + e.Description
 	}
-	e.Description = joinLines(e.Description, b.page("Roster and statistics", "outfits", o.Tag), b.doubt(ctx))
+	e.Description = joinLines(e.Description, b.page("Everybody of this outfit", "outfits", o.Tag), b.doubt(ctx))
 	return message{Embeds: []embed{e}}, nil
 }
 
@@ -121,13 +122,13 @@ func (b *Bot) doubt(ctx context.Context) string {
 	var ill []string
 	for _, s := range states {
 		if s = s.At(b.now()); !s.Health.Flowing() {
-			ill = append(ill, fmt.Sprintf("%s (since %s)", s.World, ago(s.Since)))
+			ill = append(ill, fmt.Sprintf("%s (since %s)", s.World, moment(s.Since, b.now())))
 		}
 	}
 	if len(ill) == 0 {
 		return ""
 	}
-	return "⚠️ No news from the game for: " + list(ill, 300)
+	return "⚠️ No news from the game for: " + cut(strings.Join(ill, ", "), 300)
 }
 
 // A gapLength says how long a hole was.

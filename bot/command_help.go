@@ -12,14 +12,14 @@ func (b *Bot) help(_ context.Context, _ *interaction) (message, error) {
 		"",
 		"`/link player:Kestrel` — you are Kestrel: I watch your in-game friends list and write to you when a friend logs in",
 		"`/watch add player:Kestrel` — be told about one player",
-		"`/watch add outfit:MUST` — be told about everybody of an outfit",
+		"`/watch add outfit:HNW` — be told about everybody of an outfit",
 		"`/watch list`, `/watch remove` — whom you are told about, and how to stop",
 		"`/friends` — which of your friends are on now, and where",
-		"`/online outfit:MUST` — who of an outfit is on",
+		"`/online outfit:HNW` — who of an outfit is on",
 		"`/status` — whether the game reaches me",
 		"`/unlink player:Kestrel` — forget a character",
 		"",
-		"I write to you in direct messages only, and each has a button to make me stop.",
+		"I write to you in direct messages only, and each has a button that makes me stop or tells you how.",
 	}
 	if b.cfg.PageURL != "" {
 		lines = append(lines, "Live page: "+b.cfg.PageURL)

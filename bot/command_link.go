@@ -36,6 +36,10 @@ func (b *Bot) link(ctx context.Context, i *interaction) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
+	// Whoever had ended the news of their friends asks for them anew by linking.
+	if _, _, err := b.cfg.Store.AddWatch(ctx, alert.Watch{User: i.by, Kind: alert.WatchFriends, CreatedAt: b.now()}); err != nil {
+		return message{}, err
+	}
 	head := "✅ " + titled(c) + " is linked to you."
 	if !added {
 		head = "✅ " + titled(c) + " was linked to you already."

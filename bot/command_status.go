@@ -12,10 +12,10 @@ import (
 // healthWords says each state in a player's words.
 var healthWords = map[event.StreamHealth]string{
 	event.StreamLive:        "🟢 live",
-	event.StreamLate:        "🟡 late: events come, but seconds behind",
-	event.StreamSilent:      "🔴 silent: connected, but nothing comes",
+	event.StreamLate:        "🟡 late (events come, but seconds behind)",
+	event.StreamSilent:      "🔴 silent (connected, but nothing comes)",
 	event.StreamDown:        "🔴 down",
-	event.StreamReconciling: "🟡 back, checking who is on",
+	event.StreamReconciling: "🟡 back (checking who is on)",
 }
 
 // status shows each world's stream, the holes of the last day, and the bot.
@@ -35,7 +35,7 @@ func (b *Bot) status(ctx context.Context, _ *interaction) (message, error) {
 	}
 	e := embed{Title: "Does the game reach me?", Color: 0x3fa34d}
 	lines := b.worldLines(states, online, now, &e)
-	e.Description = joinLines(list(lines, 2400), "", holes(gaps, now), b.selfLine(), b.pageLine())
+	e.Description = joinLines(list(lines, 2400)+"\n", holes(gaps, now), b.selfLine(now), b.pageLine())
 	return message{Embeds: []embed{e}}, nil
 }
 
@@ -48,7 +48,7 @@ func (b *Bot) worldLines(states []event.StreamState, online map[event.World]int,
 	var lines []string
 	for _, s := range states {
 		s = s.At(now)
-		line := fmt.Sprintf("**%s** — %s, since %s", escape(s.World.String()), healthWords[s.Health], ago(s.Since))
+		line := fmt.Sprintf("**%s** — %s since %s", escape(s.World.String()), healthWords[s.Health], moment(s.Since, now))
 		if n := online[s.World]; n > 0 {
 			line += fmt.Sprintf(" · %s on", count(n, "player", "players"))
 		}
@@ -81,12 +81,12 @@ func holes(gaps []event.Gap, now time.Time) string {
 	return "Holes in the record of the last 24 hours:\n" + list(lines, 900)
 }
 
-func (b *Bot) selfLine() string {
+func (b *Bot) selfLine(now time.Time) string {
 	since := b.up.Load()
 	if since == 0 {
 		return "Bot: reconnecting to Discord."
 	}
-	return "Bot: connected to Discord since " + ago(time.Unix(0, since)) + "."
+	return "Bot: connected to Discord since " + moment(time.Unix(0, since), now) + "."
 }
 
 func (b *Bot) pageLine() string {

@@ -17,7 +17,7 @@ func (b *Bot) watchAdd(ctx context.Context, i *interaction) (message, error) {
 	var who string
 	switch {
 	case player == "" && outfit == "":
-		return message{}, tell("Whom? For example `/watch add player:Kestrel` or `/watch add outfit:MUST`.")
+		return message{}, tell("Whom? For example `/watch add player:Kestrel` or `/watch add outfit:HNW`.")
 	case player != "" && outfit != "":
 		return message{}, tell("One at a time, please: either a player or an outfit.")
 	case player != "":

@@ -50,16 +50,40 @@ func (b *Bot) player(ctx context.Context, text string) (event.Character, error) 
 	case err == nil:
 		return c, nil
 	case errors.Is(err, census.ErrNotFound):
-		return event.Character{}, unknownPlayer(text)
+		return event.Character{}, unknownPlayer(text, b.similarPlayers(ctx, text)...)
 	}
 	b.log.Warn("player not looked up", "err", err)
 	return event.Character{}, tell("I do not know “%s” myself, and the game's query service does not answer at the moment. "+
 		"It comes back by itself, mostly within minutes: please try again then.", escape(text))
 }
 
-func unknownPlayer(text string) error {
+// unknownPlayer says that nobody is called text, and who may be meant.
+func unknownPlayer(text string, similar ...string) error {
+	if len(similar) > 0 {
+		return tell("No player called “%s”. Did you mean %s?", escape(clip(text, 40)), strings.Join(similar, " or "))
+	}
 	return tell("No player called “%s”. Check the spelling, or type the first letters and choose from the suggestions. "+
 		"A brand-new character can take an hour to become known.", escape(clip(text, 40)))
+}
+
+// maxSimilar is how many names are offered for one that nobody has.
+const maxSimilar = 3
+
+// similarPlayers returns known names that begin like text, in bold: the whole of
+// it, or else up to three letters less.
+func (b *Bot) similarPlayers(ctx context.Context, text string) []string {
+	for n := len(text); n >= max(3, len(text)-3); n-- {
+		found, err := b.cfg.Store.FindCharacters(ctx, text[:n], maxSimilar)
+		if err != nil || len(found) == 0 {
+			continue
+		}
+		var names []string
+		for _, c := range found {
+			names = append(names, "**"+nameOf(c)+"**")
+		}
+		return names
+	}
+	return nil
 }
 
 // outfit finds the outfit that somebody picked or typed.
@@ -76,7 +100,7 @@ func (b *Bot) outfit(ctx context.Context, text string) (event.Outfit, error) {
 	}
 	text = strings.Trim(text, "[] ")
 	if text == "" {
-		return event.Outfit{}, tell("Give an outfit's tag or name, for example `/online outfit:MUST`.")
+		return event.Outfit{}, tell("Give an outfit's tag or name, for example `/online outfit:HNW`.")
 	}
 	known, err := b.cfg.Store.FindOutfits(ctx, text, maxChoices)
 	if err != nil {
@@ -85,18 +109,19 @@ func (b *Bot) outfit(ctx context.Context, text string) (event.Outfit, error) {
 	if o, ok := exactly(known, text); ok {
 		return o, nil
 	}
-	return b.outfitElsewhere(ctx, text)
+	return b.outfitElsewhere(ctx, text, known)
 }
 
-// outfitElsewhere asks the directory, which knows tags only.
-func (b *Bot) outfitElsewhere(ctx context.Context, text string) (event.Outfit, error) {
+// outfitElsewhere asks the directory, which knows tags only. similar are those
+// that begin like text.
+func (b *Bot) outfitElsewhere(ctx context.Context, text string, similar []event.Outfit) (event.Outfit, error) {
 	if len(text) > 8 || !plausible(text) {
-		return event.Outfit{}, unknownOutfit(text)
+		return event.Outfit{}, unknownOutfit(text, similar...)
 	}
 	found, err := b.cfg.Directory.FindOutfits(ctx, text)
 	switch {
 	case errors.Is(err, census.ErrNotFound), err == nil && len(found) == 0:
-		return event.Outfit{}, unknownOutfit(text)
+		return event.Outfit{}, unknownOutfit(text, similar...)
 	case err != nil:
 		b.log.Warn("outfit not looked up", "err", err)
 		return event.Outfit{}, tell("I do not know the outfit “%s” myself, and the game's query service does not answer at the "+
@@ -136,8 +161,16 @@ func only(outfits []event.Outfit) (event.Outfit, bool) {
 	return outfits[0], true
 }
 
-func unknownOutfit(text string) error {
-	return tell("No outfit with the tag or name “%s”. Tags have up to four letters, for example `MUST`; "+
+// unknownOutfit says that no outfit is called text, and which may be meant.
+func unknownOutfit(text string, similar ...event.Outfit) error {
+	if len(similar) > 0 {
+		var names []string
+		for _, o := range similar[:min(len(similar), maxSimilar)] {
+			names = append(names, outfitOf(o))
+		}
+		return tell("No outfit with the tag or name “%s”. Did you mean %s?", escape(clip(text, 40)), strings.Join(names, " or "))
+	}
+	return tell("No outfit with the tag or name “%s”. Tags have up to four letters, for example `HNW`; "+
 		"type the first letters and choose from the suggestions.", escape(clip(text, 40)))
 }
 

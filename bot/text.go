@@ -101,6 +101,16 @@ func outfitOf(o event.Outfit) string {
 // ago renders t as "3 minutes ago" in the reader's language.
 func ago(t time.Time) string { return "<t:" + strconv.FormatInt(t.Unix(), 10) + ":R>" }
 
+// moment renders t as a time of day in the reader's language, with the date if it
+// was long before now: "since" wants a moment, not an age.
+func moment(t, now time.Time) string {
+	style := ":t>"
+	if now.Sub(t) > 12*time.Hour {
+		style = ":f>"
+	}
+	return "<t:" + strconv.FormatInt(t.Unix(), 10) + style
+}
+
 // place says where somebody is: "Wainwright, Indar".
 func place(o event.Online) string {
 	if zone := o.Zone.String(); zone != "" {
@@ -109,12 +119,12 @@ func place(o event.Online) string {
 	return o.World.String()
 }
 
-// onLine is one line of a list of players who are on: name, place, and when they
-// came. Short, for phones.
-func onLine(name string, o event.Online) string {
+// onLine is one line of a list of players who are on: name, place, and since
+// when. Short, for phones.
+func onLine(name string, o event.Online, now time.Time) string {
 	s := name + " · " + place(o)
 	if !o.Since.IsZero() {
-		s += " · " + ago(o.Since)
+		s += " · since " + moment(o.Since, now)
 	}
 	return s
 }

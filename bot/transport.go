@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"muster/internal/outage"
 )
 
 // Limits of the transport.
@@ -48,6 +50,8 @@ type transport struct {
 	refused func(*FatalError)
 	stopped atomic.Bool
 	banSaid atomic.Int64 // when the ban that was logged ends, Unix nanoseconds
+	away    *outage.Outage
+	silent  atomic.Int64 // requests in a row without an answer that means something
 }
 
 func newTransport(base *url.URL, agent string, log *slog.Logger, m *metrics, refused func(*FatalError)) *transport {
@@ -59,6 +63,7 @@ func newTransport(base *url.URL, agent string, log *slog.Logger, m *metrics, ref
 		limits: newLimits(), invalid: &invalid{},
 		global: rate.NewLimiter(globalPerSec, globalBurst),
 		slow:   rate.NewLimiter(1, 1),
+		away:   outage.New(log, nil, "discord does not answer, messages wait", "discord answers again"),
 	}
 }
 
@@ -104,11 +109,30 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if err != nil {
 		t.metrics.requests.WithLabelValues(r.name, "error").Inc()
+		t.unanswered(req.Context(), err)
 		return nil, fmt.Errorf("discord %s: %w", r.name, err)
 	}
 	t.metrics.requests.WithLabelValues(r.name, outcome(resp.StatusCode)).Inc()
 	t.learn(r, resp)
+	if resp.StatusCode >= 500 {
+		t.unanswered(ctx, fmt.Errorf("discord %s: status %d", r.name, resp.StatusCode))
+	} else {
+		t.silent.Store(0)
+		t.away.Answered(ctx)
+	}
 	return resp, nil
+}
+
+// awayAfter is how many requests in a row must fail before it is said: one or
+// two a day are normal, and tried again.
+const awayAfter = 3
+
+// unanswered notes a request that Discord did not answer, or only with a 5xx. A
+// caller who left tells nothing about Discord.
+func (t *transport) unanswered(ctx context.Context, err error) {
+	if !errors.Is(ctx.Err(), context.Canceled) && t.silent.Add(1) >= awayAfter {
+		t.away.Failed(ctx, err)
+	}
 }
 
 // admit returns when r may be sent.
