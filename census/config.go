@@ -41,7 +41,7 @@ type StreamConfig struct {
 	BackoffBase      time.Duration // 1 s
 	BackoffLimit     time.Duration // 1 min
 	GoodTraffic      time.Duration // 1 min of events resets the backoff
-	RefusedRetry     time.Duration // 5 min after a 403
+	RefusedRetry     time.Duration // 5 min after a 403, at most; sooner at first where the id was good before
 	DuplicateWindow  time.Duration // 60 s
 }
 

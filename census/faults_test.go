@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,8 +119,10 @@ func TestS4AChangedSubscriptionIsRepaired(t *testing.T) {
 	g := newGameServer(t)
 	cfg := g.fast()
 	cfg.CheckEvery, cfg.CheckLimit = 20*time.Millisecond, 1000
-	s, _ := run(t, cfg)
+	s, r := run(t, cfg)
 	c := g.conn(1)
+	var whole event.StreamState
+	waitFor(t, "a first check", func() bool { whole = healthOf(s, 1); return whole.Health == event.StreamReconciling })
 	g.set(func(g *gameServer) { g.lose = []string{"10", "Death"} })
 	waitFor(t, "a repair", func() bool { return s.Stats().Counts[CountResubscribe] > 0 })
 	g.set(func(g *gameServer) { g.lose = nil })
@@ -137,6 +140,15 @@ func TestS4AChangedSubscriptionIsRepaired(t *testing.T) {
 	if n := g.dialed(); n != 1 {
 		t.Errorf("%d dials, want 1", n)
 	}
+	waitFor(t, "the worlds to flow again", func() bool { return healthOf(s, 1).Health.Flowing() })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	hole := slices.IndexFunc(r.states, func(st event.StreamState) bool {
+		return st.World == 1 && st.Health == event.StreamDown && strings.Contains(st.Reason, "subscription") && !st.Since.Before(whole.Since)
+	})
+	if hole < 0 {
+		t.Errorf("no hole was told of: %+v", r.states)
+	}
 }
 
 func TestS4ASubscriptionThatCannotBeRepairedReconnects(t *testing.T) {
@@ -152,6 +164,26 @@ func TestS4ASubscriptionThatCannotBeRepairedReconnects(t *testing.T) {
 			run(t, cfg)
 			g.conn(2)
 		})
+	}
+}
+
+func TestS9AnIdThatWasGoodIsTriedSooner(t *testing.T) {
+	s, err := NewStream(StreamConfig{URL: "ws://127.0.0.1/", ServiceID: "test", Environment: event.PC})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.refusedRetry(); got != 5*time.Minute {
+		t.Errorf("an id that was never good is tried again after %s, want 5m", got)
+	}
+	s.served = true
+	var got []time.Duration
+	for range 6 {
+		s.refusals++
+		got = append(got, s.refusedRetry())
+	}
+	want := []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute, 5 * time.Minute}
+	if !slices.Equal(got, want) {
+		t.Errorf("an id that was good is tried again after %v, want %v", got, want)
 	}
 }
 

@@ -146,6 +146,26 @@ func (h *Health) Event(e *event.Event) {
 	}
 }
 
+// Lapsed says that some of what was asked for on worlds, nil for all, has not been
+// sent since a moment that came after since (census 3, S4): the record has a hole
+// from then on, until Whole or another connection.
+func (h *Health) Lapsed(worlds []event.World, since time.Time) {
+	for id, w := range h.worlds {
+		if w.lapsedAt.IsZero() && (worlds == nil || slices.Contains(worlds, id)) {
+			w.lapsedAt = since
+		}
+	}
+}
+
+// Whole says that everything that was asked for is sent again.
+func (h *Health) Whole(now time.Time) {
+	for _, w := range h.worlds {
+		if !w.lapsedAt.IsZero() {
+			w.lapsedAt, w.firstEvent = time.Time{}, now
+		}
+	}
+}
+
 // Reconciled says that a world's presence was read anew, which ends its
 // reconciling. World 0 means all.
 func (h *Health) Reconciled(world event.World, now time.Time) {
@@ -229,6 +249,8 @@ func (h *Health) judge(w *worldHealth, now time.Time) (event.StreamHealth, strin
 		return event.StreamDown, h.reason
 	case w.off(silent):
 		return event.StreamDown, "the game says the world is offline"
+	case !w.lapsedAt.IsZero():
+		return event.StreamDown, "the game dropped part of the subscription"
 	case !flowing && w.failures > 0:
 		return event.StreamSilent, "still silent after a reconnect"
 	case silent && w.quietSince(now) > h.quietLimit(w, now):

@@ -19,8 +19,9 @@ type worldHealth struct {
 	lastExperience time.Time
 	offlineAt      time.Time // when its endpoint turned "false"; zero if it has not
 	reconciled     time.Time
-	wasSilent      bool // silent at the last judgement; the next event begins anew
-	failures       int  // reconnects for this world's sake since it last sent
+	lapsedAt       time.Time // since when part of the subscription may be missing; zero if none is
+	wasSilent      bool      // silent at the last judgement; the next event begins anew
+	failures       int       // reconnects for this world's sake since it last sent
 	crowd          crowd
 	ages           ages
 
@@ -32,7 +33,9 @@ func newWorldHealth(id event.World, shown bool, now time.Time) *worldHealth {
 	return &worldHealth{id: id, shown: shown, connectedAt: now, health: event.StreamDown, since: now}
 }
 
-func (w *worldHealth) connected(now time.Time) { w.connectedAt, w.firstEvent = now, time.Time{} }
+func (w *worldHealth) connected(now time.Time) {
+	w.connectedAt, w.firstEvent, w.lapsedAt = now, time.Time{}, time.Time{}
+}
 
 func (w *worldHealth) event(e *event.Event, deaths, experience bool) {
 	now := e.ReceivedAt
@@ -68,7 +71,7 @@ func (w *worldHealth) quietSince(now time.Time) time.Duration {
 }
 
 // become notes since when the world is as it is: for silent and down, since the
-// last event before.
+// last event before, or since the subscription was last known to be whole.
 func (w *worldHealth) become(health event.StreamHealth, now time.Time) {
 	if health == w.health {
 		return
@@ -78,6 +81,8 @@ func (w *worldHealth) become(health event.StreamHealth, now time.Time) {
 	w.health, w.wasSilent = health, health == event.StreamSilent
 	switch {
 	case isOff && wasOff: // one hole, whatever it is called
+	case isOff && !w.lapsedAt.IsZero():
+		w.since = later(w.lapsedAt, w.since)
 	case isOff && !w.lastEvent.IsZero():
 		w.since = w.lastEvent
 	default:

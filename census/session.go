@@ -115,7 +115,7 @@ func (s *Stream) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 }
 
 func (s *Stream) begin() {
-	s.refused = false
+	s.refusals, s.served, s.confirmed = 0, true, time.Time{}
 	s.goodSince = time.Time{}
 	s.seen.reconnected()
 	s.check.opened()
@@ -235,7 +235,14 @@ func (s *Stream) echo(conn *websocket.Conn, got Subscription, at time.Time) erro
 		s.setHealth(func(h *Health, _ time.Time) { h.Subscribed(at) })
 	}
 	if missing == nil {
+		if s.check.pending == 0 {
+			s.confirmed = at
+			s.setHealth(func(h *Health, _ time.Time) { h.Whole(at) })
+		}
 		return nil
+	}
+	if !s.confirmed.IsZero() { // a part that no echo has ever shown may be one that it never shows
+		s.setHealth(func(h *Health, _ time.Time) { h.Lapsed(missing.lapsed(), s.confirmed) })
 	}
 	s.count(CountResubscribe)
 	s.log.Warn("the service lost part of the subscription", "worlds", missing.Worlds, "events", missing.EventNames)

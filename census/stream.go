@@ -78,7 +78,9 @@ type Stream struct {
 	wait   backoff
 
 	h         Handler
-	refused   bool      // the 403 was said
+	refusals  int       // handshakes in a row that were answered with 403
+	served    bool      // this service id has been accepted before
+	confirmed time.Time // when this connection's subscription was last known to be whole; zero before
 	dialedAt  time.Time // last reconnect that was not the first dial
 	goodSince time.Time // since when events have come on this connection
 
@@ -173,10 +175,9 @@ func (s *Stream) ended(err error) {
 	case errors.As(err, &refused) && refused.status == http.StatusForbidden:
 		reason = "the game refuses the service id"
 		s.count(CountRefused)
-		if !s.refused {
-			s.refused = true
+		if s.refusals++; s.refusals == 1 {
 			s.log.Error("the game's stream refuses us: check MUSTER_GAME_SERVICE_ID and MUSTER_GAME_ENVIRONMENTS",
-				"status", refused.status, "retry_in", s.cfg.RefusedRetry)
+				"status", refused.status, "retry_in", s.refusedRetry())
 		}
 	case errors.As(err, &refused):
 		reason = "the game's stream cannot be reached"
@@ -196,7 +197,7 @@ func (s *Stream) ended(err error) {
 func (s *Stream) pause(err error) time.Duration {
 	var refused *refusedError
 	if errors.As(err, &refused) && refused.status == http.StatusForbidden {
-		return jitter(s.cfg.RefusedRetry)
+		return jitter(s.refusedRetry())
 	}
 	// Never two reconnects within MinReconnect (census 3).
 	floor := time.Duration(0)
@@ -204,6 +205,18 @@ func (s *Stream) pause(err error) time.Duration {
 		floor = time.Until(s.dialedAt.Add(s.cfg.MinReconnect))
 	}
 	return max(s.wait.next(), floor)
+}
+
+// refusedFirst is how long after the first 403 an id is tried again that was
+// good before: then it may be the service that is ill.
+const refusedFirst = 30 * time.Second
+
+// refusedRetry returns how long to wait after as many 403s as there were.
+func (s *Stream) refusedRetry() time.Duration {
+	if !s.served {
+		return s.cfg.RefusedRetry
+	}
+	return min(s.cfg.RefusedRetry, refusedFirst<<min(max(s.refusals-1, 0), 10))
 }
 
 // setHealth changes the health under its lock and tells the handler about

@@ -107,6 +107,20 @@ func lacking(want, got []string) []string {
 	return out
 }
 
+// lapsed returns the worlds that lack something, nil for all of them.
+func (s Subscription) lapsed() []event.World {
+	if len(s.EventNames) > 0 {
+		return nil
+	}
+	var worlds []event.World
+	for _, id := range s.Worlds {
+		if n, err := strconv.ParseInt(id, 10, 32); err == nil {
+			worlds = append(worlds, event.World(n))
+		}
+	}
+	return worlds
+}
+
 // decodeSubscription reads an echo. What is not there stays empty.
 func decodeSubscription(raw json.RawMessage) Subscription {
 	var e struct {
