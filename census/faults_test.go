@@ -121,8 +121,7 @@ func TestS4AChangedSubscriptionIsRepaired(t *testing.T) {
 	cfg.CheckEvery, cfg.CheckLimit = 20*time.Millisecond, 1000
 	s, r := run(t, cfg)
 	c := g.conn(1)
-	var whole event.StreamState
-	waitFor(t, "a first check", func() bool { whole = healthOf(s, 1); return whole.Health == event.StreamReconciling })
+	waitFor(t, "a first check", func() bool { return healthOf(s, 1).Health == event.StreamReconciling })
 	g.set(func(g *gameServer) { g.lose = []string{"10", "Death"} })
 	waitFor(t, "a repair", func() bool { return s.Stats().Counts[CountResubscribe] > 0 })
 	g.set(func(g *gameServer) { g.lose = nil })
@@ -144,7 +143,7 @@ func TestS4AChangedSubscriptionIsRepaired(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	hole := slices.IndexFunc(r.states, func(st event.StreamState) bool {
-		return st.World == 1 && st.Health == event.StreamDown && strings.Contains(st.Reason, "subscription") && !st.Since.Before(whole.Since)
+		return st.World == 1 && st.Health == event.StreamDown && strings.Contains(st.Reason, "subscription") && st.Since.Before(st.ReportedAt)
 	})
 	if hole < 0 {
 		t.Errorf("no hole was told of: %+v", r.states)

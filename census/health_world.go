@@ -82,7 +82,7 @@ func (w *worldHealth) become(health event.StreamHealth, now time.Time) {
 	switch {
 	case isOff && wasOff: // one hole, whatever it is called
 	case isOff && !w.lapsedAt.IsZero():
-		w.since = later(w.lapsedAt, w.since)
+		w.since = w.lapsedAt
 	case isOff && !w.lastEvent.IsZero():
 		w.since = w.lastEvent
 	default:
