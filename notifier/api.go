@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"runtime"
 	"slices"
@@ -217,9 +218,14 @@ func answer[T any](n *Notifier, w http.ResponseWriter, r *http.Request, key stri
 	writeJSON(w, http.StatusOK, v)
 }
 
+// storeFailed notes that a request had no answer from the store. It is said once,
+// not for each request: how many come is not ours to say.
+func (n *Notifier) storeFailed(r *http.Request, err error) {
+	n.store.Failed(r.Context(), fmt.Errorf("%s: %w", r.URL.Path, err))
+}
+
 func (n *Notifier) unavailable(w http.ResponseWriter, r *http.Request, err error) {
-	n.log.WarnContext(r.Context(), "the store does not answer", "path", r.URL.Path, "err", err,
-		"request_id", w.Header().Get("X-Request-Id"))
+	n.storeFailed(r, err)
 	problem.RetryAfter(w.Header(), 5*time.Second)
 	problem.Write(w, problem.New(http.StatusServiceUnavailable, "the store does not answer, try again"))
 }

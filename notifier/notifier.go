@@ -21,6 +21,7 @@ import (
 
 	"muster/bus"
 	"muster/event"
+	"muster/internal/outage"
 )
 
 // A Notifier serves the companion. Make it with New.
@@ -31,6 +32,7 @@ type Notifier struct {
 	metrics *metrics
 	assets  *assets
 	cache   *cache
+	store   *outage.Outage // what is heard of the store's health
 	handler http.Handler
 	readers sync.WaitGroup // WebSocket connections, which the server forgets
 
@@ -61,6 +63,7 @@ func New(cfg Config) (*Notifier, error) {
 		hub: newHub(rand.Text(), cfg.Limits, m, time.Now()), metrics: m, assets: a,
 		cache: newCache(time.Second),
 	}
+	n.store = outage.New(n.log, nil, "the store does not answer, pages are incomplete", "the store answers again")
 	n.handler = n.routes()
 	return n, nil
 }
@@ -200,7 +203,10 @@ func (n *Notifier) refresh(ctx context.Context) {
 	}
 	counts, countErr := n.cfg.Store.OnlineCount(ctx)
 	n.hub.setOnline(counts)
-	if err = errors.Join(err, countErr); err != nil && !errors.Is(err, context.Canceled) {
-		n.log.WarnContext(ctx, "the store does not say how the streams are", "err", err)
+	switch err = errors.Join(err, countErr); {
+	case err == nil:
+		n.store.Answered(ctx)
+	case !errors.Is(err, context.Canceled):
+		n.store.Failed(ctx, fmt.Errorf("state of the streams: %w", err))
 	}
 }
