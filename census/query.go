@@ -267,8 +267,42 @@ func (q *Query) send(ctx context.Context, qu question) ([]byte, error) {
 	case len(body) > maxAnswer:
 		return nil, fmt.Errorf("%w: answer over %d bytes", ErrUnavailable, maxAnswer)
 	}
-	return body, answerError(resp.StatusCode, resp.Header.Get("Location"), body)
+	return body, q.fault(resp.StatusCode, resp.Header.Get("Location"), body)
 }
+
+// fault is answerError without the service id, which an answer that repeats our
+// address holds. It is taken out before the text is shortened, or a part of it
+// would stay, and behind, where JSON has hidden it.
+func (q *Query) fault(status int, location string, body []byte) error {
+	err := answerError(status, location, body)
+	if err == nil {
+		return nil
+	}
+	if shown := answerError(status, location, []byte(q.hide(string(body)))); shown != nil {
+		err = shown
+	}
+	if clean := q.hide(err.Error()); clean != err.Error() {
+		return &hiddenError{text: clean, cause: err}
+	}
+	return err
+}
+
+// hide takes the service id out of a text.
+func (q *Query) hide(text string) string {
+	for _, id := range []string{q.cfg.ServiceID, url.PathEscape(q.cfg.ServiceID)} {
+		text = strings.ReplaceAll(text, id, "…")
+	}
+	return text
+}
+
+// A hiddenError is cause with a text that holds no secret.
+type hiddenError struct {
+	text  string
+	cause error
+}
+
+func (e *hiddenError) Error() string { return e.text }
+func (e *hiddenError) Unwrap() error { return e.cause }
 
 // sendError drops the URL, which holds the service id, from a client's error.
 func (q *Query) sendError(ctx context.Context, err error) error {
@@ -279,7 +313,7 @@ func (q *Query) sendError(ctx context.Context, err error) error {
 	if errors.As(err, &with) {
 		err = with.Err
 	}
-	return fmt.Errorf("%w: %s", ErrUnavailable, strings.ReplaceAll(err.Error(), q.cfg.ServiceID, "…"))
+	return fmt.Errorf("%w: %s", ErrUnavailable, q.hide(err.Error()))
 }
 
 // rows asks for the list of a collection. A row that cannot be read is a fault

@@ -590,3 +590,24 @@ func FuzzDecodeAnswer(f *testing.F) {
 		}
 	})
 }
+
+func TestAnAnswerThatRepeatsOurAddressDoesNotShowTheServiceID(t *testing.T) {
+	const id = "canary-of-a-service-id"
+	for _, body := range []string{
+		`{"error":"Provided Service ID is not registered: /s:` + id + `/get"}`,
+		`{"error":"service_unavailable","path":"/s:` + id + `"}`,
+		`{"errorCode":"SERVER_ERROR","errorMessage":"GET /s:` + id + `/get"}`,
+		`{"errorCode":"SERVER_ERROR","errorMessage":"` + strings.Repeat("x", 138) + id + `"}`,
+		`{"errorCode":"SERVER_ERROR","errorMessage":"` + strings.Replace(id, "c", "\\u0063", 1) + `"}`,
+	} {
+		s := newQueryServer(t, says(body))
+		q := s.client(t, func(c *QueryConfig) { c.ServiceID, c.Retries = id, -1 })
+		_, err := q.Lookups(t.Context(), event.PC, event.LookupItem)
+		if err == nil || strings.Contains(err.Error(), id[:8]) {
+			t.Errorf("%s: %v", body, err)
+		}
+		if !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrServiceID) {
+			t.Errorf("%s: %v is neither ErrUnavailable nor ErrServiceID", body, err)
+		}
+	}
+}
