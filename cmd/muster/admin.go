@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"muster/sim/guard"
 )
 
 // A check says whether something the process depends on works; nil means yes.
@@ -45,7 +47,7 @@ func newAdmin(listener net.Listener, reg *prometheus.Registry, checks []check, l
 		listener: listener,
 		log:      log,
 		server: &http.Server{
-			Handler:           mux,
+			Handler:           guard.New(mux), // a web page could start profiles without end
 			ReadHeaderTimeout: 5 * time.Second,
 			IdleTimeout:       time.Minute,
 			MaxHeaderBytes:    16 << 10,

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gorilla/websocket"
+
 	"muster/sim/discord"
 )
 
@@ -78,6 +80,17 @@ func TestAnotherSiteCannotControl(t *testing.T) {
 	}
 	if got := len(s.DMs("ana")); got != 0 {
 		t.Errorf("%d messages", got)
+	}
+	// The gateway too: with the demonstration's token, which is no secret, a page
+	// could play the bot.
+	header := http.Header{"Origin": {"http://elsewhere.example"}}
+	ws, res, err := websocket.DefaultDialer.DialContext(t.Context(), strings.Replace(s.URL(), "http", "ws", 1)+"/?v=10&encoding=json", header)
+	if err == nil {
+		_ = ws.Close()
+		t.Fatal("a page of elsewhere has the gateway")
+	}
+	if res == nil || res.StatusCode != http.StatusForbidden {
+		t.Errorf("the gateway answers %v: %v", res, err)
 	}
 }
 

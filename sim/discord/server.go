@@ -11,10 +11,13 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"muster/sim/guard"
 )
 
 // A Server is the stand-in. Its methods are safe for concurrent use. It is an
-// http.Handler; Start gives it a listener of its own.
+// http.Handler; Start gives it a listener of its own, which pages of elsewhere
+// cannot use.
 type Server struct {
 	cfg    Config
 	oracle *oracle
@@ -70,7 +73,7 @@ func New(cfg Config) (*Server, error) {
 	s.world = newWorld(cfg, &s.ids)
 	s.gate = newGateway(s)
 	s.routes = restRoutes()
-	s.mux = http.NewCrossOriginProtection().Handler(s.controlMux())
+	s.mux = s.controlMux()
 	return s, nil
 }
 
@@ -100,7 +103,7 @@ func (s *Server) Start(addr string) error {
 		return fmt.Errorf("listen for the stand-in discord: %w", err)
 	}
 	s.listener = ln
-	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	s.server = &http.Server{Handler: guard.New(s, "discord.com", "gateway.discord.gg"), ReadHeaderTimeout: 10 * time.Second}
 	s.served = make(chan struct{})
 	go func() {
 		defer close(s.served)

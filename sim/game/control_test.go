@@ -199,3 +199,30 @@ func TestACloseEndsEverything(t *testing.T) {
 		t.Error("the stream goes on after Close")
 	}
 }
+
+func TestAPageOfElsewhereCannotDriveTheGame(t *testing.T) {
+	s := mustStart(t, quiet())
+	for _, req := range []struct {
+		method, path string
+		header       http.Header
+	}{
+		{http.MethodPost, "/sim/pause", http.Header{"Origin": {"https://evil.example"}, "Content-Type": {"text/plain"}}},
+		{http.MethodGet, "/sim/journal", http.Header{"Sec-Fetch-Site": {"cross-site"}}},
+		{http.MethodGet, "/streaming?environment=ps2&service-id=s:test", http.Header{"Origin": {"https://evil.example"},
+			"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="}}},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), req.method, s.QueryURL()+req.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = req.header
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusForbidden {
+			t.Errorf("%s %s: status %d, want 403", req.method, req.path, res.StatusCode)
+		}
+	}
+}

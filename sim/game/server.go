@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"muster/sim/guard"
 )
 
 // A Server is one simulated game: its world, its stream and its query
@@ -89,7 +91,7 @@ func (s *Server) Start(addr string) error {
 		return fmt.Errorf("game simulator: listen: %w", err)
 	}
 	s.lis = lis
-	s.httpd = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return s.ctx }}
+	s.httpd = &http.Server{Handler: guard.New(s, "push.planetside2.com", "census.daybreakgames.com"), ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return s.ctx }}
 	s.wg.Add(1)
 	go func() {
 		defer s.wg.Done()
