@@ -76,19 +76,28 @@ func (h *history) after(t *testing.T, term int64) span {
 	for {
 		h.mu.Lock()
 		news := h.news
-		for n, s := range h.acts {
-			if n > term {
-				defer h.mu.Unlock()
-				return *s
-			}
-		}
 		h.mu.Unlock()
+		if s, known := h.newest(); known && s.first.term > term {
+			return s
+		}
 		select {
 		case <-news:
 		case <-limit:
 			t.Fatalf("nobody leads after term %d; gave up", term)
 		}
 	}
+}
+
+// newest returns what the holder of the highest term did.
+func (h *history) newest() (s span, known bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for term, other := range h.acts {
+		if !known || term > s.first.term {
+			s, known = *other, true
+		}
+	}
+	return s, known
 }
 
 // check fails the test if two led at a time.
