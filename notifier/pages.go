@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -159,9 +160,13 @@ func (n *Notifier) livePage(w http.ResponseWriter, _ *http.Request) {
 func (n *Notifier) statusPage(w http.ResponseWriter, r *http.Request) {
 	show(n, w, r, "status", func(ctx context.Context) (page, error) {
 		s, err := n.readStatus(ctx)
+		s.Gaps = slices.DeleteFunc(s.Gaps, tooShort)
 		return page{Title: "Status", Nav: "status", Script: "pages.js", Data: s}, err
 	})
 }
+
+// tooShort says that a hole is none to people: it ended within a second.
+func tooShort(g gapView) bool { return !g.To.IsZero() && g.To.Sub(g.From) < time.Second }
 
 func (n *Notifier) characterPage(w http.ResponseWriter, r *http.Request) {
 	show(n, w, r, "character", func(ctx context.Context) (page, error) {
@@ -191,7 +196,7 @@ func show(n *Notifier, w http.ResponseWriter, r *http.Request, name string, read
 	case errors.As(err, &none):
 		n.errorPage(w, http.StatusNotFound, capital(none.Error())+".")
 	default:
-		n.log.WarnContext(ctx, "the store does not answer", "path", r.URL.Path, "err", err)
+		n.storeFailed(r, err)
 		n.errorPage(w, http.StatusServiceUnavailable, "The store does not answer just now. Try again in a moment.")
 	}
 }

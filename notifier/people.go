@@ -156,6 +156,19 @@ func (n *Notifier) findRoster(ctx context.Context, tag string) (rosterAnswer, er
 	return a, nil
 }
 
+// Ranks reports whether the rank of anybody is known.
+func (a rosterAnswer) Ranks() bool {
+	return slices.ContainsFunc(a.Members, func(v playerView) bool { return v.OutfitIs != "" })
+}
+
+// Unknown is how many members the outfit has beside those that are listed.
+func (a rosterAnswer) Unknown() int {
+	if a.More {
+		return 0
+	}
+	return max(0, int(a.Outfit.Members)-len(a.Members))
+}
+
 func byPresence(a, b playerView) int {
 	if a.Online != b.Online {
 		if a.Online {

@@ -23,22 +23,31 @@ function toggle<T>(list: T[], x: T): T[] {
 const meaning: Record<string, string> = {
   live: "events come as they should", late: "events come seconds behind the game's clock",
   silent: "connected, but nothing comes although people play", down: "not connected to the game",
-  reconciling: "events come again, who is online is being checked", none: "no listener follows this world",
+  reconciling: "events have begun to come, who is online is being checked", none: "no listener follows this world",
 };
+
+function total(perMinute: Record<string, number>): number {
+  return Object.values(perMinute).reduce((sum, n) => sum + n, 0);
+}
+
+function plural(n: number, what: string): string {
+  return `${count(n)} ${what}${n === 1 ? "" : "s"}`;
+}
 
 function WorldCard({ w }: { w: World }): VNode {
   const s = w.stream;
   const health = s?.health ?? "none";
   const on = filters.value.worlds.includes(w.world);
   const newest = newestOf(w);
+  const lost = connection.value.state === "lost";
   return html`<li class="world" data-health=${health}>
     <button type="button" aria-pressed=${on} onClick=${() => set({ worlds: toggle(filters.value.worlds, w.world) })}
       title=${`${w.name}: ${meaning[health]}${s?.reason ? ` (${s.reason})` : ""}`}>
       <span class="world-name">${w.name}</span>
-      <span class="world-online">${w.online.toLocaleString()}<span class="unit"> online</span></span>
-      <span class="state" data-health=${health}>${s ? health : "not followed"}${s && health !== "live" && html` <span class="since">since ${clock(Date.parse(s.since))}</span>`}</span>
+      <span class="world-online">${s && html`${w.online.toLocaleString()}<span class="unit"> online</span>`}</span>
+      <span class="state" data-health=${health}>${!s ? "not followed" : lost ? `was ${health}` : health}${s && health !== "live" && health !== "reconciling" && html` <span class="since">since ${clock(Date.parse(s.since)).slice(0, 5)}</span>`}</span>
       ${s && html`<span class="fresh">${newest > 0 ? `newest ${age(now.value - newest)} ago` : "\u00a0"}</span>
-      <span class="rates">${s?.per_minute && health !== "down" ? `${count(s.per_minute.kill ?? 0)} kills · ${count(s.per_minute.experience ?? 0)} xp /min` : "\u00a0"}</span>`}
+      <span class="rates">${s?.per_minute && health !== "down" ? `${plural(s.per_minute.kill ?? 0, "kill")} · ${plural(total(s.per_minute), "event")} /min` : "\u00a0"}</span>`}
     </button>
   </li>`;
 }

@@ -69,7 +69,7 @@ function kill(i: Item, world: string): VNode {
   const head = flag(i.detail, "headshot") && html`<span class="headshot" title="Headshot">${crosshair}<span class="hidden"> headshot</span></span>`;
   const team = flag(i.detail, "team_kill") && html`<em class="flag">team kill</em>`;
   if (!i.character || flag(i.detail, "suicide")) {
-    return html`<${Person} who=${i.other} /><span class="weapon"><span class="weapon-name">${text(i.detail, "weapon")}</span><em class="flag">${i.character ? "suicide" : "died"}</em></span><span class="who"></span>${where(i, world)}`;
+    return html`<${Person} who=${i.other} /><span class="weapon">${text(i.detail, "weapon") && html`<span class="weapon-name">${text(i.detail, "weapon")}</span>`}<em class="flag">${i.character ? "suicide" : "died"}</em></span><span class="who"></span>${where(i, world)}`;
   }
   return html`<${Person} who=${i.character} />${weapon(i, html`${head}${team}`)}<${Person} who=${i.other} />${where(i, world)}`;
 }
