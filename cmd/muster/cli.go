@@ -28,7 +28,7 @@ var errSetting = errors.New("setting")
 // grammar is the command line.
 type grammar struct {
 	All        struct{} `cmd:"" default:"1" help:"Run every role in this process (the default)."`
-	Demo       demoArgs `cmd:"" help:"Run every role against a simulated game and a stand-in Discord: no account, no server, no network."`
+	Demo       demoArgs `cmd:"" help:"Run every role against a simulated game and a stand-in Discord: no account, no server, no network. What it stores goes when it ends, unless --database-url is given."`
 	Listener   struct{} `cmd:"" help:"Run the listener: the game's stream to the bus."`
 	Roster     struct{} `cmd:"" help:"Run the roster: names, friends lists and outfits kept fresh."`
 	Dispatcher struct{} `cmd:"" help:"Run a dispatcher: the bus to storage, feed and alerts."`

@@ -20,8 +20,8 @@ const demoToken = "demo-token-of-the-stand-in"
 
 // demoArgs are the flags of the demonstration besides the settings'.
 type demoArgs struct {
-	Discord string  `default:"127.0.0.1:8090" help:"Where the stand-in Discord serves its console."`
-	Game    string  `default:"127.0.0.1:8091" help:"Where the simulated game serves its control page."`
+	Discord string  `default:"127.0.0.1:8090" help:"Where the stand-in Discord serves its console; if nothing is said and this is taken, on a free port."`
+	Game    string  `default:"127.0.0.1:8091" help:"Where the simulated game serves its control page; likewise."`
 	Seed    int64   `default:"1" help:"Seed of every name, id and event."`
 	Events  float64 `default:"25" help:"Events of fighting per second, over all worlds."`
 	Static  string  `default:"" type:"existingdir" placeholder:"DIR" help:"Folder with the game's tables and recordings to replay."`

@@ -82,9 +82,10 @@ func (p *program) migrate(ctx context.Context, cfg configs.Config) error {
 	return err
 }
 
-// configCheck prints every setting with its source.
+// configCheck prints every setting with its source, unless one keeps "muster all"
+// from starting.
 func (p *program) configCheck(ctx context.Context, cfg configs.Config) error {
-	if err := cfg.Check(ctx); err != nil {
+	if err := errors.Join(cfg.NeedGame(), cfg.Check(ctx)); err != nil {
 		return fmt.Errorf("%w%w", err, silent{errSetting})
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 4, 2, ' ', 0)

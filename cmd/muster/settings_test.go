@@ -55,6 +55,7 @@ func TestAWrongSettingEndsBeforeAnythingStarts(t *testing.T) {
 		{"spool without SQLite", []string{"MUSTER_DATABASE_URL=mysql:u:p@tcp(127.0.0.1:1)/m"}, nil, "MUSTER_BUS_URL"},
 		{"transport of a later version", []string{"MUSTER_BUS_URL=amqp://127.0.0.1"}, nil, "MUSTER_BUS_URL"},
 		{"no service id for the public game", nil, []string{"all"}, "MUSTER_GAME_SERVICE_ID"},
+		{"no service id, and a check", nil, []string{"config", "check"}, "MUSTER_GAME_SERVICE_ID"},
 		{"one role on a bus inside the process", nil, []string{"notifier"}, "MUSTER_BUS_URL"},
 	}
 	for _, tt := range tests {
@@ -95,7 +96,7 @@ func refused(t *testing.T) string {
 
 func TestConfigCheckShowsEverySettingAndNoSecret(t *testing.T) {
 	t.Chdir(t.TempDir())
-	code, stdout, stderr := call(t, []string{"MUSTER_DISCORD_TOKEN=very.secret.token", "MUSTER_LOG_LEVEL=debug"},
+	code, stdout, stderr := call(t, []string{"MUSTER_DISCORD_TOKEN=very.secret.token", "MUSTER_LOG_LEVEL=debug", "MUSTER_GAME_SERVICE_ID=verysecretid"},
 		"config", "check", "--alerts-lifetime=2m")
 	if code != exitOK {
 		t.Fatalf("exit status %d: %s", code, stderr)
