@@ -253,6 +253,8 @@ func (h *Health) judge(w *worldHealth, now time.Time) (event.StreamHealth, strin
 		return event.StreamDown, "the game dropped part of the subscription"
 	case !flowing && w.failures > 0:
 		return event.StreamSilent, "still silent after a reconnect"
+	case !flowing && h.mute():
+		return event.StreamSilent, "no world sends anything"
 	case silent && w.quietSince(now) > h.quietLimit(w, now):
 		return event.StreamSilent, suspicion
 	case !flowing && h.subscribed.IsZero():
@@ -264,6 +266,23 @@ func (h *Health) judge(w *worldHealth, now time.Time) (event.StreamHealth, strin
 		return event.StreamLate, fmt.Sprintf("events are %s old", age.Truncate(time.Second))
 	}
 	return event.StreamLive, suspicion
+}
+
+// mute reports whether all busy worlds are silent still after a reconnect: then a
+// world that may be quiet for hours says nothing by being so (census 3, S2).
+func (h *Health) mute() bool {
+	silent := 0
+	for id, w := range h.worlds {
+		limit := h.cfg.Limits(id).Experience
+		switch busy := limit > 0 && limit <= h.cfg.Quiet; {
+		case !w.shown || !w.offlineAt.IsZero() || !busy:
+		case w.failures == 0 || w.lastEvent.After(w.connectedAt):
+			return false
+		default:
+			silent++
+		}
+	}
+	return silent > 0
 }
 
 // quietLimit is how long nothing at all may come. One kind missing alone is a

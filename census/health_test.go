@@ -288,3 +288,24 @@ func TestTheCrowdIsBoundedAndForgets(t *testing.T) {
 		t.Errorf("%d counted after 16 minutes, want 0", n)
 	}
 }
+
+func TestS2AQuietWorldIsSilentWhenAllBusyOnesAre(t *testing.T) {
+	const jaeger = 19
+	l := newLab(t, 1, 10, jaeger)
+	l.connect()
+	l.event(jaeger, event.Kill, 1, time.Second)
+	last := l.now
+	l.play(1, 300, 60*time.Second)
+	l.event(10, event.Kill, 2, time.Second)
+	l.want(jaeger, event.StreamLive)
+
+	l.wait(10 * time.Minute)
+	l.h.Failed(l.h.Suspects(l.now))
+	l.h.Disconnected("silent")
+	l.connect()
+	if s := l.want(jaeger, event.StreamSilent); !s.Since.Equal(last) {
+		t.Errorf("silent since %v, want the last event at %v", s.Since, last)
+	}
+	l.event(10, event.Kill, 2, time.Second)
+	l.want(jaeger, event.StreamReconciling) // the connection works
+}

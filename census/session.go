@@ -115,7 +115,7 @@ func (s *Stream) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 }
 
 func (s *Stream) begin() {
-	s.refusals, s.served, s.confirmed = 0, true, time.Time{}
+	s.refusals, s.failures, s.served, s.confirmed = 0, 0, true, time.Time{}
 	s.goodSince = time.Time{}
 	s.seen.reconnected()
 	s.check.opened()

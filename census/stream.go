@@ -79,6 +79,7 @@ type Stream struct {
 
 	h         Handler
 	refusals  int       // handshakes in a row that were answered with 403
+	failures  int       // handshakes in a row that failed in another way; the first is logged
 	served    bool      // this service id has been accepted before
 	confirmed time.Time // when this connection's subscription was last known to be whole; zero before
 	dialedAt  time.Time // last reconnect that was not the first dial
@@ -182,7 +183,9 @@ func (s *Stream) ended(err error) {
 	case errors.As(err, &refused):
 		reason = "the game's stream cannot be reached"
 		s.count(CountRefused)
-		s.log.Warn("the game's stream cannot be reached, trying again", "err", err)
+		if s.failures++; s.failures == 1 {
+			s.log.Warn("the game's stream cannot be reached, trying again", "err", err)
+		}
 	default:
 		s.count(CountReconnect)
 		if errors.Is(err, websocket.ErrReadLimit) {
