@@ -191,6 +191,24 @@ func TestAServerThatLostItsDataLetsNobodyIn(t *testing.T) {
 	h.check(t)
 }
 
+func TestAServerThatFailsIsToldOfOnce(t *testing.T) {
+	t.Parallel()
+	log := &logbook{}
+	n := newNode(t, redis.Config{Terms: &terms{}, Prefix: prefix(t), Log: log.logger()}, "tcp", addrs(t))
+	held := mustAcquire(t, n, "x")
+	n.set(cut, 1)
+	other := mustAcquire(t, n, "y")
+	quiet(t, 2, held, nil)
+	if !lease.Held(other) {
+		t.Error("lost one of two leases")
+	}
+	if got := log.count("does not serve"); got != 1 {
+		t.Errorf("told %d times that the server is gone", got)
+	}
+	n.set(pass, 1)
+	eventually(t, func() bool { return log.has("serves again") }, "the log says that it is back")
+}
+
 // eventually waits until ok says so.
 func eventually(t *testing.T, ok func() bool, what string) {
 	t.Helper()

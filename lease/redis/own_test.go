@@ -113,6 +113,19 @@ func TestServersThatRestartEmptyLetNobodyIn(t *testing.T) {
 	h.check(t)
 }
 
+// A server whose wall clock is set back counts wrongly how long it has been up.
+func TestAServerGrowsUpByOurClockToo(t *testing.T) {
+	t.Parallel()
+	s, skew, log := newServer(t), &redis.Skew{}, &logbook{}
+	s.start(t)
+	l := mustOpen(t, redis.Skewed(redis.Config{URLs: []string{s.url(nil)}, Terms: &terms{}, TTL: 10 * time.Minute,
+		Log: log.logger()}, skew))
+	got := later(t, l, "x")
+	eventually(t, func() bool { return log.has("no vote") }, "the log says that the server is too young")
+	skew.Mono(11 * time.Minute)
+	mustGet(t, got).Release()
+}
+
 // A logbook is a log that can be read while it is written.
 type logbook struct {
 	mu  sync.Mutex
@@ -125,10 +138,12 @@ func (l *logbook) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
-func (l *logbook) has(s string) bool {
+func (l *logbook) has(s string) bool { return l.count(s) > 0 }
+
+func (l *logbook) count(s string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Contains(l.buf.String(), s)
+	return strings.Count(l.buf.String(), s)
 }
 
 func (l *logbook) logger() *slog.Logger {

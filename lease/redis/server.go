@@ -30,9 +30,12 @@ type server struct {
 	pool   redsyncredis.Pool
 	ttl    time.Duration
 	log    *slog.Logger
+	clock  func() instant
 
 	mu       sync.Mutex
 	failedAt time.Time // last; zero once it is well again
+	run      string    // the newest that was too young
+	runSince time.Time // by our monotonic clock
 }
 
 // connect makes the clients; it sends nothing.
@@ -52,7 +55,7 @@ func connect(cfg Config) ([]*server, error) {
 		bound(opt, cfg.callTimeout())
 		client := goredis9.NewClient(opt)
 		servers = append(servers, &server{addr: opt.Addr, client: client, pool: goredis.NewPool(client), ttl: cfg.TTL,
-			log: cfg.Log.With("server", opt.Addr)})
+			log: cfg.Log.With("server", opt.Addr), clock: cfg.clock})
 	}
 	return servers, nil
 }
@@ -109,12 +112,14 @@ type conn struct {
 }
 
 // lockScript sets the key if it is free and the server has been up for ARGV[3]
-// seconds. Both are one step, so that the server that was asked is the one that
-// answers.
+// seconds, or is the run ARGV[4], and else returns which run it is. All is one
+// step, so that the server that was asked is the one that answers.
 const lockScript = `
-local up = tonumber(string.match(redis.call("INFO", "server"), "uptime_in_seconds:(%d+)"))
-if up == nil or up < tonumber(ARGV[3]) then
-	return -1
+local info = redis.call("INFO", "server")
+local run = string.match(info, "run_id:(%w+)")
+local up = tonumber(string.match(info, "uptime_in_seconds:(%d+)"))
+if run ~= ARGV[4] and (up == nil or up < tonumber(ARGV[3])) then
+	return run
 end
 if redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2], "NX") then
 	return 1
@@ -125,14 +130,41 @@ return 0
 // SetNX implements redsync's Conn: a server that may have forgotten a lease in a
 // restart refuses.
 func (c *conn) SetNX(name, value string, expiry time.Duration) (bool, error) {
-	// The count is of whole seconds, and may be one too high.
-	seconds := int64((expiry+time.Second-1)/time.Second) + 1
-	reply, err := goredis9.NewScript(lockScript).Run(c.ctx, c.server.client, []string{name},
-		value, expiry.Milliseconds(), seconds).Int()
-	if err == nil && reply < 0 {
+	s := c.server
+	reply, err := goredis9.NewScript(lockScript).Run(c.ctx, s.client, []string{name},
+		value, expiry.Milliseconds(), int64(grace(expiry)/time.Second), s.grown()).Result()
+	if run, young := reply.(string); err == nil && young {
+		s.saw(run)
 		err = errYoung
 	}
-	return reply == 1, c.server.note(err)
+	return reply == int64(1), s.note(err)
+}
+
+// grace is how long a server must have been up to vote. It counts whole seconds,
+// and may be one too high.
+func grace(ttl time.Duration) time.Duration {
+	return (ttl+time.Second-1)/time.Second*time.Second + time.Second
+}
+
+// saw remembers since when a run of the server is known here.
+func (s *server) saw(run string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.run != run {
+		s.run, s.runSince = run, s.clock().mono
+		s.log.Info("lease server has just started: no vote for it yet", "for", grace(s.ttl))
+	}
+}
+
+// grown returns the run that is old enough by our own clock: the server's count
+// is wrong for as long as its wall clock was set back.
+func (s *server) grown() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.run == "" || s.clock().mono.Sub(s.runSince) < grace(s.ttl) {
+		return "none"
+	}
+	return s.run
 }
 
 // Eval implements redsync's Conn.
