@@ -15,7 +15,7 @@ var healthWords = map[event.StreamHealth]string{
 	event.StreamLate:        "🟡 late (events come, but seconds behind)",
 	event.StreamSilent:      "🔴 silent (connected, but nothing comes)",
 	event.StreamDown:        "🔴 down",
-	event.StreamReconciling: "🟡 back (checking who is on)",
+	event.StreamReconciling: "🟡 live (checking who is on)",
 }
 
 // status shows each world's stream, the holes of the last day, and the bot.
@@ -67,7 +67,7 @@ func (b *Bot) worldLines(states []event.StreamState, online map[event.World]int,
 func holes(gaps []event.Gap, now time.Time) string {
 	gaps = slices.DeleteFunc(slices.Clone(gaps), func(g event.Gap) bool { return gapLength(g, now) < time.Second })
 	if len(gaps) == 0 {
-		return "No holes in the record of the last 24 hours."
+		return "No holes are known in the record of the last 24 hours."
 	}
 	slices.SortFunc(gaps, func(x, y event.Gap) int { return y.From.Compare(x.From) })
 	var lines []string

@@ -178,10 +178,10 @@ func (b *Bot) tested(ctx context.Context, r *alert.Recipient, err error) string 
 func refusedText(code string) string {
 	if code == "50278" {
 		return "⚠️ Discord does not let me write to you, because we share no server. Add me to your account, or join a server " +
-			"where I am; then run this command again. What you follow stays saved."
+			"where I am; then, after half a minute, run this command again. What you follow stays saved."
 	}
 	return "⚠️ Discord does not let me write to you: your direct messages are closed to me. Allow them (server name → Privacy " +
-		"Settings → Direct Messages; and do not block me), then run this command again. What you follow stays saved."
+		"Settings → Direct Messages; and do not block me); then, after half a minute, run this command again. What you follow stays saved."
 }
 
 // codeOf returns Discord's code for the record.
