@@ -11,7 +11,7 @@ export async function get(path) {
 export async function send(path, body, method = "POST") {
   const r = await fetch(path, {
     method, headers: { "Content-Type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body),
-  });
+  }).catch(() => { throw new Error("the stand-in does not answer: is it still running?"); });
   const text = await r.text();
   const doc = text ? JSON.parse(text) : null;
   if (!r.ok) throw Object.assign(new Error(doc?.error ?? `status ${r.status}`), { status: r.status });

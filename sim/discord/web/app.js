@@ -72,10 +72,10 @@ function bar() {
   write.placeholder(isDM() ? `Message ${state.world.bot.username}, or type /` : `Message #${ch?.name}, or type /`);
 }
 
-function status(connected) {
+function status(connected, words = connected > 0 ? "Bot connected" : "Bot not connected") {
   state.world.connected = connected;
   $("status").classList.toggle("on", connected > 0);
-  $("status").replaceChildren(el("span", {}, connected > 0 ? "Bot connected" : "Bot not connected"));
+  $("status").replaceChildren(el("span", {}, words));
   $("status").title = $("status").textContent;
 }
 
@@ -203,7 +203,7 @@ function listen(drawer) {
   const events = new EventSource("/sim/events");
   const on = (name, f) => events.addEventListener(name, (ev) => f(JSON.parse(ev.data)));
   let lost = false;
-  events.onerror = () => { lost = true; status(0); };
+  events.onerror = () => { lost = true; status(0, "Stand-in stopped, trying again"); };
   events.onopen = async () => { if (lost) { lost = false; await reload(); await go(state.user, state.room); } };
   on("message_create", arrived);
   on("message_update", edited);
