@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"muster/alert"
@@ -24,7 +25,8 @@ func (b *Bot) suggest(ctx context.Context, i *interaction) (choices []choice) {
 	for n := range choices {
 		choices[n].Name = cut(bare(choices[n].Name), 100)
 	}
-	return choices
+	// Discord refuses all of them for one without a name.
+	return slices.DeleteFunc(choices, func(c choice) bool { return strings.TrimSpace(c.Name) == "" })
 }
 
 // asTyped offers the text itself: an empty list would be remembered by the
@@ -62,6 +64,9 @@ func (b *Bot) suggestPlayers(ctx context.Context, _ *interaction, typed string) 
 // playerChoice describes c on one line: "[TAG] Kestrel · NC · Wainwright".
 func playerChoice(c event.Character) string {
 	s := c.Name
+	if s == "" {
+		s = event.Placeholder(c.ID)
+	}
 	if c.Outfit.Tag != "" {
 		s = "[" + c.Outfit.Tag + "] " + s
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"muster/alert"
 	"muster/event"
@@ -42,7 +43,7 @@ func (b *Bot) friendsOf(ctx context.Context, c event.Character) (embed, error) {
 	if err != nil {
 		return embed{}, err
 	}
-	e := embed{Title: cut("Friends of "+bare(c.Name), 200), Color: color(c.Faction)}
+	e := embed{Title: "Friends of " + nameOf(c), Color: color(c.Faction)}
 	if readAt.IsZero() {
 		e.Description = "The list could not be read from the game yet. I keep trying."
 		return e, nil
@@ -98,18 +99,18 @@ func (b *Bot) online(ctx context.Context, i *interaction) (message, error) {
 	for _, p := range on {
 		line := onLine("**"+nameOf(p.Character)+"**", p.Online, b.now())
 		if p.MembershipRank != "" {
-			line += " · " + escape(p.MembershipRank)
+			line += " · " + escape(clip(p.MembershipRank, 40))
 		}
 		lines = append(lines, line)
 	}
-	e := embed{Title: cut(bare(outfitChoice(o)), 200), Color: color(o.Faction)}
-	e.Description = list(lines, maxDescription)
-	if len(on) == 0 {
-		e.Description = "Nobody of this outfit is on, as far as I know."
-	} else {
-		e.Description = count(len(on), "member is on", "members are on") + "\n" + e.Description
+	e := embed{Title: outfitTitle(o), Color: color(o.Faction)}
+	head := "Nobody of this outfit is on, as far as I know."
+	if len(on) > 0 {
+		head = count(len(on), "member is on", "members are on")
 	}
-	e.Description = joinLines(e.Description, b.page("Everybody of this outfit", "outfits", o.Tag), b.doubt(ctx))
+	foot := joinLines(b.page("Everybody of this outfit", "outfits", o.Tag), b.doubt(ctx))
+	room := maxDescription - utf8.RuneCountInString(head+foot)
+	e.Description = joinLines(head, list(lines, room), foot)
 	return message{Embeds: []embed{e}}, nil
 }
 

@@ -40,16 +40,17 @@ func cut(text string, n int) string {
 	return text
 }
 
-// escape makes a name harmless: no markdown, no mentions, nothing invisible or
-// that turns the direction of writing (discord notes 5).
+// escape makes a name harmless: no markdown, no mentions, no links, nothing
+// invisible or that turns the direction of writing (discord notes 5).
 func escape(s string) string {
 	var b strings.Builder
-	for _, r := range s {
+	for i, r := range s {
 		switch {
 		case unicode.Is(unicode.Cf, r), unicode.IsControl(r), unicode.Is(unicode.Co, r), r == '\u2028', r == '\u2029':
 			continue
-		case r == '@':
-			b.WriteString("@\u200b")
+		case r == '@' || r == ':' && strings.HasPrefix(s[i:], "://"):
+			b.WriteRune(r)
+			b.WriteString("\u200b")
 		case strings.ContainsRune("\\*_~`|>#[]<", r):
 			b.WriteByte('\\')
 			b.WriteRune(r)
@@ -86,16 +87,19 @@ func titled(c event.Character) string {
 	return "**" + nameOf(c) + "**"
 }
 
-// outfitOf returns the outfit for prose, escaped.
-func outfitOf(o event.Outfit) string {
-	name := escape(clip(o.Name, 40))
+// outfitOf returns the outfit for prose, in bold, escaped.
+func outfitOf(o event.Outfit) string { return "**" + outfitTitle(o) + "**" }
+
+// outfitTitle returns the outfit for a title, escaped.
+func outfitTitle(o event.Outfit) string {
+	name, tag := escape(clip(o.Name, 40)), escape(clip(o.Tag, 8))
 	switch {
 	case o.Tag == "":
-		return "**" + name + "**"
+		return name
 	case o.Name == "":
-		return "**[" + escape(clip(o.Tag, 8)) + "]**"
+		return "[" + tag + "]"
 	}
-	return "**[" + escape(clip(o.Tag, 8)) + "] " + name + "**"
+	return "[" + tag + "] " + name
 }
 
 // ago renders t as "3 minutes ago" in the reader's language.
@@ -165,13 +169,16 @@ func count(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
+// maxLinked is the longest name that the page knows, in bytes; the game's have 32.
+const maxLinked = 64
+
 // page returns a link to the public page, "" if there is none. part and name are
 // a path of two pieces.
 func (b *Bot) page(label, part, name string) string {
-	if b.cfg.PageURL == "" || name == "" {
+	if b.cfg.PageURL == "" || name == "" || len(name) > maxLinked {
 		return ""
 	}
-	return "[" + label + "](" + b.cfg.PageURL + "/" + part + "/" + url.PathEscape(name) + ")"
+	return "[" + label + "](" + b.cfg.PageURL + "/" + part + "/" + strings.ReplaceAll(url.PathEscape(name), "@", "%40") + ")"
 }
 
 // color is the empire's, for the bar beside a message.

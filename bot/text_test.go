@@ -15,7 +15,7 @@ func TestNamesCannotFormatMentionOrHide(t *testing.T) {
 		{"markdown", "*_~`|", "\\*\\_\\~\\`\\|"},
 		{"everyone", "@everyone", "@\u200beveryone"},
 		{"user mention", "<@123>", "\\<@\u200b123\\>"},
-		{"link", "[a](http://x)", "\\[a\\](http://x)"},
+		{"link", "[a](http://x)", "\\[a\\](http:\u200b//x)"},
 		{"right to left", "abc\u202edef\u2066", "abcdef"},
 		{"zero width and control", "a\u200bb\x00c\nd", "abcd"},
 	}
