@@ -1,0 +1,62 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Names returns what a bus with this configuration has on the broker.
+func Names(cfg Config) (exchanges, queues []string) {
+	l := newLayout(cfg.withDefaults())
+	exchanges = append(exchanges, l.deadExchange())
+	for _, topic := range slices.Sorted(maps.Keys(l.topology)) {
+		exchanges = append(exchanges, l.exchange(topic))
+	}
+	for _, queue := range l.topology.Queues() {
+		queues = append(queues, l.queue(queue), l.dead(queue))
+	}
+	return exchanges, queues
+}
+
+// QueueName returns a queue's name on the broker.
+func QueueName(cfg Config, queue string) string { return newLayout(cfg.withDefaults()).queue(queue) }
+
+// DropSession ends the connection for consuming, as a network would.
+func (b *Bus) DropSession(ctx context.Context) error {
+	c, err := b.subLink.get(ctx)
+	if err != nil {
+		return err
+	}
+	c.kill()
+	<-c.done
+	return nil
+}
+
+// SetBlocked does what a frame connection.blocked does.
+func (b *Bus) SetBlocked(ctx context.Context, blocked bool) error {
+	c, err := b.pubLink.get(ctx)
+	if err != nil {
+		return err
+	}
+	c.blocked.Store(blocked)
+	b.pub.wake()
+	return nil
+}
+
+// Redact, Decode, Letter and AtLeastOnce open what has no door.
+var (
+	Redact      = redact
+	Decode      = decode
+	ReadLetter  = letter
+	AtLeastOnce = knowsAtLeastOnce
+)
+
+// WasRefused reports whether the broker itself refused.
+func WasRefused(err error) bool {
+	var broker *amqp.Error
+	return errors.As(err, &broker)
+}

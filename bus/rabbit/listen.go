@@ -1,0 +1,204 @@
+package rabbit
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"sync"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"muster/bus"
+)
+
+// Listen implements bus.Bus. What was published while the connection was lost
+// counts as lost once the next message of its publisher arrives.
+func (b *Bus) Listen(ctx context.Context, topic string, ready func(), h func(bus.Message, int)) error {
+	if err := b.enter(); err != nil {
+		return err
+	}
+	defer b.running.Done()
+	if queues, ok := b.cfg.Topology[topic]; !ok || len(queues) > 0 {
+		return fmt.Errorf("%w: broadcast topic %q", bus.ErrTopic, topic)
+	}
+	ctx, stop := b.bound(ctx)
+	defer stop()
+	l := &listener{wake: make(chan struct{}, 1), last: make(map[string]uint64)}
+	var pumping sync.WaitGroup
+	defer pumping.Wait()
+	standing := make(chan struct{})
+	pumping.Go(func() { b.pump(ctx, topic, l, sync.OnceFunc(func() { close(standing) })) })
+	select {
+	case <-standing:
+		if ready != nil {
+			ready()
+		}
+	case <-ctx.Done():
+	}
+	for ctx.Err() == nil {
+		if m, lost, ok := l.pop(); ok {
+			b.callListener(ctx, h, m, lost)
+			continue
+		}
+		select {
+		case <-l.wake:
+		case <-ctx.Done():
+		}
+	}
+	return b.ended()
+}
+
+// callListener keeps a panic from ending the process: one bad message must not
+// silence a role.
+func (b *Bus) callListener(ctx context.Context, h func(bus.Message, int), m bus.Message, lost int) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.log.ErrorContext(ctx, "listener panicked", "id", m.ID, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	h(m, lost)
+}
+
+// pump fills l from one session after the other until ctx ends.
+func (b *Bus) pump(ctx context.Context, topic string, l *listener, ready func()) {
+	for delay := reconnectMin; ; {
+		stood, err := b.hear(ctx, topic, l, ready)
+		if stood {
+			delay = reconnectMin
+		}
+		if ctx.Err() == nil {
+			b.log.Debug("listening is interrupted", "topic", topic, "err", err, "in", delay)
+		}
+		if !pause(ctx, nil, delay) {
+			return
+		}
+		delay = min(2*delay, reconnectMax)
+	}
+}
+
+// hear listens on one channel. The queue is the broker's to name and to delete.
+func (b *Bus) hear(ctx context.Context, topic string, l *listener, ready func()) (stood bool, err error) {
+	ch, conn, err := b.subLink.channel(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer closeChannel(ch, conn)
+	var deliveries <-chan amqp.Delivery
+	err = b.subLink.await(ctx, func() error {
+		q, err := ch.QueueDeclare("", false, true, true, false, listenerArgs())
+		if err != nil {
+			return err
+		}
+		if err := ch.QueueBind(q.Name, "#", b.layout.exchange(topic), false, nil); err != nil {
+			return err
+		}
+		deliveries, err = ch.Consume(q.Name, "", true, true, false, false, nil)
+		return err
+	}, nil)
+	if err != nil {
+		conn.stale.Store(true) // the exchange may be missing
+		return false, err
+	}
+	cancelled := ch.NotifyCancel(make(chan string, 1))
+	ready()
+	for {
+		select {
+		case d, ok := <-deliveries:
+			if !ok {
+				return true, amqp.ErrClosed
+			}
+			l.add(&d)
+		case <-cancelled:
+			return true, amqp.ErrClosed
+		case <-ctx.Done():
+			return true, nil
+		}
+	}
+}
+
+// maxPublishers is how many publishers a listener keeps count of; above it the
+// counting begins anew.
+const maxPublishers = 1000
+
+// A listener is a ring of messages not yet handed over.
+type listener struct {
+	wake chan struct{}
+	last map[string]uint64 // by publisher; the pump's alone
+
+	mu   sync.Mutex
+	ring []bus.Message // grows by doubling up to listenerBound
+	head int
+	n    int
+	lost int // since the last pop
+}
+
+// add takes a delivery, unless it came before.
+func (l *listener) add(d *amqp.Delivery) {
+	missed, again := l.count(d)
+	if again {
+		return
+	}
+	l.mu.Lock()
+	l.lost += missed
+	if l.n == len(l.ring) {
+		l.grow()
+	}
+	l.ring[(l.head+l.n)%len(l.ring)] = decode(d).Message
+	l.n++
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// count tells by the publisher's numbers what never arrived, and what a publisher
+// wrote again after a lost connection.
+func (l *listener) count(d *amqp.Delivery) (missed int, again bool) {
+	seq, err := strconv.ParseUint(d.CorrelationId, 10, 63)
+	if d.AppId == "" || err != nil {
+		return 0, false // not one of ours
+	}
+	last, known := l.last[d.AppId]
+	if known && seq <= last {
+		return 0, true
+	}
+	if known {
+		missed = int(min(seq-last-1, 1<<31))
+	} else if len(l.last) >= maxPublishers {
+		clear(l.last)
+	}
+	l.last[d.AppId] = seq
+	return missed, false
+}
+
+// grow makes room for one message, by dropping the oldest if nothing else helps.
+func (l *listener) grow() {
+	if len(l.ring) >= listenerBound {
+		l.ring[l.head] = bus.Message{}
+		l.head = (l.head + 1) % len(l.ring)
+		l.n--
+		l.lost++
+		return
+	}
+	bigger := make([]bus.Message, max(16, 2*len(l.ring)))
+	for i := range l.n {
+		bigger[i] = l.ring[(l.head+i)%len(l.ring)]
+	}
+	l.ring, l.head = bigger, 0
+}
+
+func (l *listener) pop() (m bus.Message, lost int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n == 0 {
+		return bus.Message{}, 0, false
+	}
+	m, lost = l.ring[l.head], l.lost
+	l.ring[l.head] = bus.Message{}
+	l.head = (l.head + 1) % len(l.ring)
+	l.n--
+	l.lost = 0
+	return m, lost, true
+}
