@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,6 +53,7 @@ type Listener struct {
 	env     event.Environment
 	log     *slog.Logger
 	metrics *metrics
+	refused atomic.Pointer[error] // why the bus does not take events; nil while it does
 
 	// mu makes opening or closing a hole and telling of it one step, so that what
 	// is told last is true.

@@ -3,6 +3,7 @@ package listener
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"muster/bus"
@@ -49,6 +50,7 @@ func (l *Listener) deliver(ctx context.Context, batch []bus.Message) bool {
 		case err == nil:
 			l.metrics.batch.Observe(float64(len(batch)))
 			if !since.IsZero() {
+				l.refused.Store(nil)
 				l.log.Info("the bus takes events again", "after", time.Since(since).Round(time.Millisecond))
 			}
 			return true
@@ -60,6 +62,7 @@ func (l *Listener) deliver(ctx context.Context, batch []bus.Message) bool {
 		l.metrics.retries.Inc()
 		if since.IsZero() {
 			since = time.Now()
+			l.refused.Store(&err)
 			l.log.Warn("the bus does not take events, they wait in memory", "err", err)
 		}
 		t := time.NewTimer(wait)
@@ -70,6 +73,15 @@ func (l *Listener) deliver(ctx context.Context, batch []bus.Message) bool {
 			return false
 		}
 	}
+}
+
+// Ready returns nil while the bus takes events, or why it does not. It does not
+// block and is safe to call while Run runs.
+func (l *Listener) Ready(context.Context) error {
+	if err := l.refused.Load(); err != nil {
+		return fmt.Errorf("the bus does not take events: %w", *err)
+	}
+	return nil
 }
 
 // deliverEach finds the message that no bus takes and leaves it out, so that it

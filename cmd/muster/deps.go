@@ -36,6 +36,7 @@ type deps struct {
 	admin     net.Listener // bound to Admin.Addr
 
 	closers []func() error
+	ready   []check // what roles add to readiness
 }
 
 // open prepares everything the roles stand on. Nothing has been started when it
@@ -168,15 +169,15 @@ func (d *deps) pageURL() string {
 	return d.cfg.HTTP.PublicURL
 }
 
-// checks are what readiness asks.
+// checks are what readiness asks: what all roles need, and what roles add.
 func (d *deps) checks() []check {
-	return []check{
+	return append([]check{
 		{"database", d.store.Ping},
 		{"bus", func(ctx context.Context) error {
 			_, err := d.bus.Depth(ctx, event.QueueDispatcher)
 			return err
 		}},
-	}
+	}, d.ready...)
 }
 
 // close frees everything in the reverse order of opening.

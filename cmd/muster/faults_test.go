@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,20 @@ func inHole(e event.Event, gaps []event.Gap) bool {
 	return false
 }
 
+// answerOf returns the status and body of an address.
+func answerOf(t *testing.T, url string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.Status + " " + body(t, res)
+}
+
 func fault(t *testing.T, world *game.Server, f game.Fault) {
 	t.Helper()
 	if _, err := world.SetFault(f); err != nil {
@@ -117,6 +132,24 @@ func strike(t *testing.T, world *game.Server, feed *reader, n int, faults ...gam
 	world.ClearFault(0)
 }
 
+// quieten stops the game and waits until all that happened has been fed: a last
+// login comes after it.
+func quieten(t *testing.T, world *game.Server, feed *reader) {
+	t.Helper()
+	world.Pause()
+	last := offlineFriend(t, world, person(t, world, "Kestrel"))
+	if err := world.Login(last.ID); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the last login is fed", func() bool {
+		feed.mu.Lock()
+		defer feed.mu.Unlock()
+		return slices.ContainsFunc(feed.items, func(i item) bool {
+			return i.Kind == "login" && i.Character != nil && i.Character.ID == last.ID
+		})
+	})
+}
+
 func TestAnIllStreamLosesNothingOutsideOfTheHolesItLeaves(t *testing.T) {
 	world := startGame(t, func(c *game.Config) { c.EventsPerSecond = 300 })
 	database := "sqlite:" + filepath.Join(t.TempDir(), "muster.db")
@@ -132,8 +165,7 @@ func TestAnIllStreamLosesNothingOutsideOfTheHolesItLeaves(t *testing.T) {
 		game.Fault{Name: "invalid_json", Share: 0.2})
 	fault(t, world, game.Fault{Name: "reset"}) // what was late has arrived by now
 	strike(t, world, feed, 100)
-	world.Pause()
-	barrier(t, world, feed)
+	quieten(t, world, feed)
 	if code := m.stop(); code != exitOK {
 		t.Errorf("exit status %d", code)
 	}
@@ -177,11 +209,17 @@ func TestADatabaseThatIsLockedHoldsUpEventsAndLosesNone(t *testing.T) {
 	exec("PRAGMA busy_timeout = 20000")
 	exec("BEGIN IMMEDIATE")
 	m.err.find(t, "the bus does not take events")
+	readyz := m.err.find(t, `muster runs.* admin=(\S+)`) + "/readyz"
+	if answer := answerOf(t, readyz); !strings.HasPrefix(answer, "503") || !strings.Contains(answer, "locked") {
+		t.Errorf("a muster that cannot write says %s", answer)
+	}
 	exec("ROLLBACK")
 	m.err.find(t, "the bus takes events again")
+	if answer := answerOf(t, readyz); !strings.HasPrefix(answer, "200") {
+		t.Errorf("a muster that can write again says %s", answer)
+	}
 	strike(t, world, feed, 50)
-	world.Pause()
-	barrier(t, world, feed)
+	quieten(t, world, feed)
 	m.stop()
 
 	stored := storedKeys(t, database)

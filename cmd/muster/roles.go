@@ -71,6 +71,7 @@ func buildListener(d *deps) (part, string, error) {
 			return part{}, "", err
 		}
 		all = append(all, l)
+		d.ready = append(d.ready, check{"events of " + string(env), l.Ready})
 	}
 	return part{name: "listener", run: func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
