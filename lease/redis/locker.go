@@ -29,7 +29,7 @@ type TermSource interface {
 type Config struct {
 	// URLs are the servers, redis://, rediss:// or unix://: one, or three and more
 	// that do not replicate each other. The account needs GET, SET, DEL, PEXPIRE,
-	// EVAL, EVALSHA, PING and INFO.
+	// EVAL, EVALSHA and INFO.
 	URLs []string
 	// Terms mints the fencing tokens.
 	Terms TermSource

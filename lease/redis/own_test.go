@@ -242,6 +242,18 @@ func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 	}
 }
 
+func TestOneServerUnderTwoNamesIsRefused(t *testing.T) {
+	t.Parallel()
+	a, b := newServer(t), newServer(t)
+	a.start(t)
+	b.start(t)
+	again := newProxy(t, "unix", a.socket)
+	cfg := redis.Config{URLs: append(urls(again.addr()), a.url(nil), b.url(nil)), Terms: &terms{}}
+	if _, err := redis.Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "vote twice") {
+		t.Errorf("got %v, want that one server has two names", err)
+	}
+}
+
 func TestWithoutATermTheLeaseIsGivenBack(t *testing.T) {
 	t.Parallel()
 	source, log := &terms{}, &logbook{}

@@ -143,7 +143,11 @@ func (c *conn) SetNX(name, value string, expiry time.Duration) (bool, error) {
 // grace is how long a server must have been up to vote. It counts whole seconds,
 // and may be one too high.
 func grace(ttl time.Duration) time.Duration {
-	return (ttl+time.Second-1)/time.Second*time.Second + time.Second
+	whole := ttl.Truncate(time.Second)
+	if whole < ttl {
+		whole += time.Second
+	}
+	return whole + time.Second
 }
 
 // saw remembers since when a run of the server is known here.
@@ -221,7 +225,10 @@ func (l *Locker) await(ctx context.Context) error {
 	defer cancel()
 	var said time.Time
 	for {
-		missing := l.missing(ctx)
+		missing, err := l.missing(ctx)
+		if err != nil {
+			return err
+		}
 		if len(l.servers)-len(missing) >= l.majority() {
 			if !said.IsZero() {
 				l.cfg.Log.Info("lease servers answer")
@@ -239,16 +246,24 @@ func (l *Locker) await(ctx context.Context) error {
 	}
 }
 
-// missing returns those that do not answer, with the reason.
-func (l *Locker) missing(ctx context.Context) []string {
-	var out []string
+// missing returns those that do not answer, with the reason. The error says that
+// two addresses lead to one server.
+func (l *Locker) missing(ctx context.Context) (list []string, err error) {
+	runs := map[string]string{}
 	l.each(ctx, func(ctx context.Context, s *server) (string, error) {
-		return s.client.Ping(ctx).Result()
-	}, func(s *server, _ string, err error) bool {
-		if err != nil {
-			out = append(out, fmt.Sprintf("%s: %v", s.addr, err))
+		return s.client.Info(ctx, "server").Result()
+	}, func(s *server, info string, failed error) bool {
+		if failed != nil {
+			list = append(list, fmt.Sprintf("%s: %v", s.addr, failed))
+			return true
 		}
+		_, run, _ := strings.Cut(info, "run_id:")
+		run, _, _ = strings.Cut(run, "\r")
+		if other, known := runs[run]; known && run != "" {
+			err = fmt.Errorf("lease servers %s and %s are one: it would vote twice", other, s.addr)
+		}
+		runs[run] = s.addr
 		return true
 	})
-	return out
+	return list, err
 }
