@@ -95,7 +95,7 @@ func FuzzACommandNeverBreaksTheConnection(f *testing.F) {
 		if _, err := n.hub.join(c, "", time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		s := wsConn{n: n, c: c}
+		s := newWSConn(n, c, nil)
 		s.obey([]byte(body))
 		frames, _, _ := n.hub.next(c)
 		if len(frames) != 1 {

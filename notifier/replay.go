@@ -52,7 +52,8 @@ func (h *hub) replay(c *client) []*frame {
 	if r.position < h.ring.first { // the ring went on faster than the reader
 		r.position, r.complete = h.ring.first, false
 	}
-	end := min(h.ring.next(), r.position+replayChunk)
+	chunk := uint64(replayChunk / max(1, len(c.filters))) // each filter is work under the lock
+	end := min(h.ring.next(), r.position+chunk)
 	for size := 0; r.position < end && size < replayBytes; r.position++ {
 		e := h.ring.at(r.position)
 		if e.item.ID > r.after && c.wants(e.subject) {

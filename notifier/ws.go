@@ -22,6 +22,9 @@ const (
 	messagesPerSec   = 5
 	messageBurst     = 40
 	handshakeTimeout = 5 * time.Second
+	// Each resume looks through the whole ring under the hub's lock.
+	resumeEvery = 10 * time.Second
+	resumeBurst = 3
 )
 
 // feedWS serves GET /api/v1/feed/ws: the feed over WebSocket. Without a filter
@@ -62,7 +65,7 @@ func (n *Notifier) feedWS(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the upgrader has answered
 	}
-	s := wsConn{n: n, c: c, conn: conn, limit: rate.NewLimiter(messagesPerSec, messageBurst)}
+	s := newWSConn(n, c, conn)
 	s.run(newControl(hi.resumeID(resume), "hello", hi))
 }
 
@@ -83,6 +86,16 @@ type wsConn struct {
 	c     *client
 	conn  *websocket.Conn
 	limit *rate.Limiter
+	// resumes are rarer than other commands may be.
+	resumes *rate.Limiter
+}
+
+func newWSConn(n *Notifier, c *client, conn *websocket.Conn) *wsConn {
+	return &wsConn{
+		n: n, c: c, conn: conn,
+		limit:   rate.NewLimiter(messagesPerSec, messageBurst),
+		resumes: rate.NewLimiter(rate.Every(resumeEvery), resumeBurst),
+	}
 }
 
 // run writes until the client goes, is cut, or everybody must.
@@ -200,6 +213,8 @@ func (s *wsConn) obey(body []byte) {
 		s.change(*cmd.Subscribe, s.subscribe)
 	case cmd.Unsubscribe != nil:
 		s.change(*cmd.Unsubscribe, s.unsubscribe)
+	case cmd.Resume != nil && !s.resumes.Allow():
+		s.complain(problem.New(http.StatusTooManyRequests, "resume less often"))
 	case cmd.Resume != nil:
 		s.n.hub.resume(s.c, *cmd.Resume, time.Now())
 	default:

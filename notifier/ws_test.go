@@ -165,6 +165,27 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 	}
 }
 
+// A resume costs a look through the whole ring, for each filter.
+func TestResumesAreRarerThanOtherCommands(t *testing.T) {
+	s := start(t, nil)
+	c := subscribe(t, s, "")
+	c.next()
+	for n := range 6 {
+		c.send(`{"resume":"x"}`)
+		want := "resumed"
+		if n >= 3 {
+			want = "error"
+		}
+		if m := c.next(); m.Event != want || want == "error" && !strings.Contains(string(m.Data), "429") {
+			t.Errorf("resume %d: %s %s, want %s", n, m.Event, m.Data, want)
+		}
+	}
+	c.send(`{"subscribe":{}}`)
+	if m := c.next(); m.Event != "subscribed" {
+		t.Errorf("other commands: %s %s", m.Event, m.Data)
+	}
+}
+
 func TestAHostileWebSocketIsClosed(t *testing.T) {
 	s := start(t, nil)
 	tests := []struct {
