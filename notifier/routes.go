@@ -117,6 +117,11 @@ func (n *Notifier) clientAddr(r *http.Request) netip.Addr {
 		}
 		addr, hops = hop.Unmap(), hops[:len(hops)-1]
 	}
+	return network(addr)
+}
+
+// network returns what one customer has: an IPv4 address or an IPv6 /64.
+func network(addr netip.Addr) netip.Addr {
 	if addr.Is6() {
 		p, _ := addr.Prefix(64) // cannot fail: 64 bits are there
 		return p.Addr()

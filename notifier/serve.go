@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +21,7 @@ const (
 	maxHeaderBytes = 16 << 10
 	maxURL         = 8 << 10
 	spareConns     = 1000 // connections beside the feed's
+	sparePerAddr   = 100  // of them, of one address
 )
 
 // listen returns the listener that was handed in, or binds the address.
@@ -42,7 +43,7 @@ func (n *Notifier) serve(ctx context.Context, l net.Listener) error {
 	}
 	served := make(chan error, 1)
 	go func() {
-		served <- srv.Serve(&cappedListener{Listener: l, limit: int64(n.cfg.Limits.Clients + spareConns)})
+		served <- srv.Serve(n.capped(l))
 	}()
 	n.log.InfoContext(ctx, "serving", "addr", l.Addr().String())
 	select {
@@ -77,12 +78,29 @@ func (n *Notifier) drain(srv *http.Server) {
 	n.readers.Wait()
 }
 
-// A cappedListener closes at once what comes above its limit, so that idle
-// connections cannot use up the process's files.
+// capped returns l with the caps on connections, of which those of the feed are a
+// part. An address of a proxy speaks for many people: the ones that are trusted,
+// and those inside, where a proxy may be that was not named, have no cap of their own.
+func (n *Notifier) capped(l net.Listener) *cappedListener {
+	return &cappedListener{
+		Listener: l, limit: n.cfg.Limits.Clients + spareConns,
+		limitPerAddr: n.cfg.Limits.ClientsPerAddress + sparePerAddr,
+		free:         func(a netip.Addr) bool { return a.IsLoopback() || a.IsPrivate() || n.trusted(a) },
+		perAddr:      map[netip.Addr]int{},
+	}
+}
+
+// A cappedListener closes at once what comes above its limits, so that idle
+// connections use up neither the process's files nor the places of others.
 type cappedListener struct {
 	net.Listener
-	limit int64
-	open  atomic.Int64
+	limit        int
+	limitPerAddr int // of one IPv4 address or IPv6 /64
+	free         func(netip.Addr) bool
+
+	mu      sync.Mutex
+	open    int
+	perAddr map[netip.Addr]int
 }
 
 // Accept is net.Listener's.
@@ -92,11 +110,40 @@ func (l *cappedListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) <= l.limit {
-			return &countedConn{Conn: c, done: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
+		from := l.source(c)
+		if l.enter(from) {
+			return &countedConn{Conn: c, done: sync.OnceFunc(func() { l.leave(from) })}, nil
 		}
-		l.open.Add(-1)
 		_ = c.Close() // refused
+	}
+}
+
+// source returns whom c counts for; the zero address: nobody alone.
+func (l *cappedListener) source(c net.Conn) netip.Addr {
+	peer, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil || l.free(peer.Addr().Unmap()) {
+		return netip.Addr{}
+	}
+	return network(peer.Addr().Unmap())
+}
+
+func (l *cappedListener) enter(from netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open >= l.limit || from.IsValid() && l.perAddr[from] >= l.limitPerAddr {
+		return false
+	}
+	l.open++
+	l.perAddr[from]++
+	return true
+}
+
+func (l *cappedListener) leave(from netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
+	if l.perAddr[from]--; l.perAddr[from] <= 0 {
+		delete(l.perAddr, from)
 	}
 }
 
