@@ -22,22 +22,31 @@ func storedKeys(t *testing.T, url string) map[event.Key]int {
 	t.Helper()
 	db := storagetest.Raw(t, url)
 	keys := map[event.Key]int{}
-	for _, table := range strings.Fields(textOf(t, db, `SELECT group_concat(name, ' ') FROM sqlite_master WHERE type = 'table' AND name LIKE 'event\_%' ESCAPE '\'`)) {
-		rows, err := db.QueryContext(t.Context(), "SELECT k FROM "+table)
-		if err != nil {
+	tables := textOf(t, db, `SELECT group_concat(name, ' ') FROM sqlite_master WHERE type = 'table' AND name LIKE 'event\_%' ESCAPE '\'`)
+	for table := range strings.FieldsSeq(tables) {
+		for _, k := range keysOf(t, db, table) {
+			keys[k]++
+		}
+	}
+	return keys
+}
+
+func keysOf(t *testing.T, db *sql.DB, table string) (keys []event.Key) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "SELECT k FROM "+table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var k []byte
+		if err := rows.Scan(&k); err != nil {
 			t.Fatal(err)
 		}
-		for rows.Next() {
-			var k []byte
-			if err := rows.Scan(&k); err != nil {
-				t.Fatal(err)
-			}
-			keys[event.Key(k)]++
-		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
-		}
-		_ = rows.Close()
+		keys = append(keys, event.Key(k))
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
 	}
 	return keys
 }
