@@ -166,7 +166,7 @@ func (a rosterAnswer) Unknown() int {
 	if a.More {
 		return 0
 	}
-	return max(0, int(a.Outfit.Members)-len(a.Members))
+	return max(0, a.Outfit.Members-len(a.Members))
 }
 
 func byPresence(a, b playerView) int {
