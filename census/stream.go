@@ -304,7 +304,8 @@ func (s *Stream) dial(ctx context.Context) (*websocket.Conn, error) {
 	s.mu.Lock()
 	s.stats.Dials++
 	s.mu.Unlock()
-	d := websocket.Dialer{HandshakeTimeout: s.cfg.HandshakeTimeout, Proxy: http.ProxyFromEnvironment}
+	var one handshakeDialer
+	d := websocket.Dialer{HandshakeTimeout: s.cfg.HandshakeTimeout, Proxy: http.ProxyFromEnvironment, NetDialContext: one.dial}
 	conn, resp, err := d.DialContext(ctx, s.cfg.address(), nil)
 	if err != nil {
 		refused := &refusedError{text: strings.ReplaceAll(err.Error(), s.cfg.ServiceID, "…")}
@@ -314,6 +315,7 @@ func (s *Stream) dial(ctx context.Context) (*websocket.Conn, error) {
 		}
 		return nil, refused
 	}
+	one.established()
 	conn.SetReadLimit(MaxFrame)
 	return conn, nil
 }
