@@ -1,9 +1,13 @@
 package roster_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,4 +163,43 @@ func TestWhoGaveNoSignOfLifeIsAskedFor(t *testing.T) {
 			t.Errorf("asked %+v, observed at %v", asked, got[0].ObservedAt)
 		}
 	})
+}
+
+func TestAServiceThatIsAwayIsSaidOnceAndItsReturnOnce(t *testing.T) {
+	var log bytes.Buffer // read after the roster has ended
+	w := newWorld()
+	w.config.Log = slog.New(slog.NewTextHandler(&syncWriter{w: &log}, nil))
+	owner := ids(1)[0]
+	w.store.linked = ids(1)
+	w.query.friends[owner] = []event.Friend{{Character: base + 9}}
+	var away atomic.Bool
+	away.Store(true)
+	w.query.fail = func(q question) error {
+		if q.what == "friends" && away.Load() {
+			return fmt.Errorf("%w: maintenance", census.ErrUnavailable)
+		}
+		return nil
+	}
+	w.run(t, func(context.Context) {
+		pass(30 * time.Minute)
+		away.Store(false)
+		pass(30 * time.Minute)
+	})
+	for _, line := range []string{`msg="this does not work, trying again" what=friends`, `msg="this works again" what=friends`} {
+		if n := strings.Count(log.String(), line); n != 1 {
+			t.Errorf("said %d times, want once: %s\n%s", n, line, log.String())
+		}
+	}
+}
+
+// A syncWriter lets several goroutines write.
+type syncWriter struct {
+	mu sync.Mutex
+	w  *bytes.Buffer
+}
+
+func (s *syncWriter) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
 }
