@@ -56,8 +56,14 @@ type Database struct {
 
 // Bus says how roles talk to each other.
 type Bus struct {
-	URL URL // "spool:", "spool:PATH" or "memory:"
+	URL URL // "spool:", "spool:PATH", "memory:", "amqp://…" or "amqps://…"
+	// Namespace begins the names of everything on RabbitMQ and Redis, so that
+	// several Musters can share them.
+	Namespace string
 }
+
+// Shared reports whether the bus reaches other processes.
+func (b Bus) Shared() bool { return b.URL.Scheme() == "amqp" || b.URL.Scheme() == "amqps" }
 
 // InMemory reports whether messages live in memory only.
 func (b Bus) InMemory() bool { return b.URL == "memory:" }
@@ -65,8 +71,8 @@ func (b Bus) InMemory() bool { return b.URL == "memory:" }
 // SpoolPath returns the file that the spool has of its own, "" when it lives in
 // the database's SQLite file.
 func (b Bus) SpoolPath() string {
-	path, _ := strings.CutPrefix(string(b.URL), "spool:")
-	if b.InMemory() {
+	path, ok := strings.CutPrefix(string(b.URL), "spool:")
+	if !ok {
 		return ""
 	}
 	return path
@@ -74,8 +80,11 @@ func (b Bus) SpoolPath() string {
 
 // Lease says who decides which process leads.
 type Lease struct {
-	URLs []URL // "memory:" alone
+	URLs []URL // "memory:" alone, or redis://… once or three times or more
 }
+
+// InMemory reports whether leases count within this process only.
+func (l Lease) InMemory() bool { return len(l.URLs) == 1 && l.URLs[0] == "memory:" }
 
 // Game says which game is followed.
 type Game struct {

@@ -52,7 +52,7 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 
 		"MUSTER_DATABASE_REPLICA_URLS": "", "MUSTER_GAME_SERVICE_ID": "", "MUSTER_DISCORD_TOKEN": "",
 		"MUSTER_GAME_WORLDS": "", "MUSTER_DISCORD_USER_INSTALL": "true", "MUSTER_HTTP_PUBLIC_URL": "",
-		"MUSTER_ALERTS_LIFETIME": "5m", "MUSTER_PRESENCE_IDLE": "30m",
+		"MUSTER_ALERTS_LIFETIME": "5m", "MUSTER_PRESENCE_IDLE": "30m", "MUSTER_BUS_NAMESPACE": "muster",
 	}
 	c := mustLoad(t, "", nil, nil)
 	for _, s := range configs.Settings() {
@@ -136,9 +136,14 @@ var wrongSettings = []struct {
 	{name: "mysql garbage", env: "MUSTER_DATABASE_URL", value: "mysql:u", begins: "MUSTER_DATABASE_URL: ", says: "mysql:USER"},
 	{name: "replicas of sqlite", env: "MUSTER_DATABASE_REPLICA_URLS", value: "mysql:u@/d", begins: "MUSTER_DATABASE_REPLICA_URLS: ", says: "need a MySQL"},
 	{name: "bus", env: "MUSTER_BUS_URL", value: "kafka://x", begins: "MUSTER_BUS_URL: ", says: "spool:PATH"},
-	{name: "rabbit", env: "MUSTER_BUS_URL", value: "amqp://h", begins: "MUSTER_BUS_URL: ", says: "not in this version"},
+	{name: "broker without a host", env: "MUSTER_BUS_URL", value: "amqp://", begins: "MUSTER_BUS_URL: ", says: "host is missing"},
+	{name: "broker with a bad port", env: "MUSTER_BUS_URL", value: "amqp://u:hush@h:99999", begins: "MUSTER_BUS_URL: ", says: "port must be"},
+	{name: "broker with port 0", env: "MUSTER_BUS_URL", value: "amqp://u:hush@h:0", begins: "MUSTER_BUS_URL: ", says: "port must be"},
+	{name: "broker with a bare # in the password", env: "MUSTER_BUS_URL", value: "amqp://u:hu#sh@h", begins: "MUSTER_BUS_URL: ", says: "not an address"},
+	{name: "two redis servers", env: "MUSTER_LEASE_URLS", value: "redis://h1,redis://h2", begins: "MUSTER_LEASE_URLS: ", says: "no majority"},
+	{name: "one redis server three times", env: "MUSTER_LEASE_URLS", value: "redis://h1,redis://h1,redis://h1", begins: "MUSTER_LEASE_URLS: ", says: "twice"},
+	{name: "redis and memory", env: "MUSTER_LEASE_URLS", value: "memory:,redis://h1,redis://h2", begins: "MUSTER_LEASE_URLS: ", says: "stands alone"},
 	{name: "spool in the database", env: "MUSTER_BUS_URL", value: "spool:muster.db", begins: "MUSTER_BUS_URL: ", says: "database's own file"},
-	{name: "redis", env: "MUSTER_LEASE_URLS", value: "redis://h1,redis://h2", begins: "MUSTER_LEASE_URLS: ", says: "not in this version"},
 	{name: "lease", env: "MUSTER_LEASE_URLS", value: "etcd://h", begins: "MUSTER_LEASE_URLS: ", says: "memory:"},
 	{name: "token with Bot", env: "MUSTER_DISCORD_TOKEN", value: "Bot abc", begins: "MUSTER_DISCORD_TOKEN: ", says: "word in front"},
 	{name: "token in quotes", env: "MUSTER_DISCORD_TOKEN", value: `"abc"`, begins: "MUSTER_DISCORD_TOKEN: ", says: "quotes"},
@@ -254,8 +259,9 @@ func TestNoErrorShowsAPassword(t *testing.T) {
 	for _, setting := range []string{
 		"MUSTER_DATABASE_URL=root:hush@tcp(h:1)/d", "MUSTER_DATABASE_URL=mysql:root:hush@tcp(h:1)/",
 		"MUSTER_DATABASE_URL=mysql:root:hush", "MUSTER_DATABASE_URL=mysql://root:hush@h/d",
-		"MUSTER_DATABASE_URL=postgres://root:hush@h/d", "MUSTER_BUS_URL=amqp://u:hush@h", "MUSTER_BUS_URL=amqp://u:hush",
-		"MUSTER_LEASE_URLS=redis://:hush@h", "MUSTER_GAME_STREAM_URL=wss://u:hush@h/", "MUSTER_DISCORD_TOKEN=a hush",
+		"MUSTER_DATABASE_URL=postgres://root:hush@h/d", "MUSTER_BUS_URL=amqp://u:hush@h:0", "MUSTER_BUS_URL=amqp://u:hush",
+		"MUSTER_BUS_URL=amqp://u:hush@h:99999", "MUSTER_BUS_URL=amqp://u:hu#sh@h", "MUSTER_LEASE_URLS=redis://:hush@h,redis://:hush@i",
+		"MUSTER_LEASE_URLS=redis://:hush@h:0", "MUSTER_GAME_STREAM_URL=wss://u:hush@h/", "MUSTER_DISCORD_TOKEN=a hush",
 		"MUSTER_GAME_SERVICE_ID=s:hush", "MUSTER_DISCORD_URL=https://u:hush@h",
 	} {
 		_, err := load(t, "", []string{setting}, nil)
@@ -266,6 +272,21 @@ func TestNoErrorShowsAPassword(t *testing.T) {
 	_, err := load(t, "discord:\n  token: hush: hush: [hush\n", nil, nil)
 	if err == nil || strings.Contains(err.Error(), "hush") {
 		t.Errorf("yaml: %v", err)
+	}
+}
+
+func TestServersForSeveralProcessesAreTaken(t *testing.T) {
+	c := mustLoad(t, "", []string{"MUSTER_BUS_URL=amqps://u:hush@broker:5671/vhost", "MUSTER_BUS_NAMESPACE=staging",
+		"MUSTER_LEASE_URLS=redis://:hush@a:6379/0,rediss://b,redis://c:1"}, nil)
+	if !c.Bus.Shared() || c.Bus.SpoolPath() != "" || c.Lease.InMemory() || len(c.Warnings) != 0 {
+		t.Errorf("bus %v, lease %v, warnings %q", c.Bus, c.Lease, c.Warnings)
+	}
+	if strings.Contains(c.String(), "hush") {
+		t.Errorf("shows a password: %s", c)
+	}
+	c = mustLoad(t, "", []string{"MUSTER_BUS_URL=amqp://broker"}, nil)
+	if !c.Lease.InMemory() || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "MUSTER_LEASE_URLS") {
+		t.Errorf("a lease of one process beside a broker: warnings %q", c.Warnings)
 	}
 }
 

@@ -107,11 +107,46 @@ func (c *Config) validBus() error {
 	case "spool":
 		return c.validSpool(name)
 	case "amqp", "amqps":
-		return c.wrong(name, "RabbitMQ is not in this version: use spool:")
+		return c.validBroker(name)
 	default:
-		return c.wrong(name, "must be spool:, spool:PATH or memory:")
+		return c.wrong(name, "must be spool:, spool:PATH, memory: or amqp://HOST")
 	}
 	return nil
+}
+
+// namespace is what may begin the names of queues, exchanges and keys.
+var namespace = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
+
+func (c *Config) validBroker(name string) error {
+	if fault := brokerURL(string(c.Bus.URL), "amqp", "amqps"); fault != "" {
+		return c.wrong(name, "%s", fault)
+	}
+	if !namespace.MatchString(c.Bus.Namespace) {
+		return c.wrong("bus.namespace", "must be 1 to 32 of a-z, 0-9, _ and -, and begin with a letter")
+	}
+	if slices.Contains(c.Lease.URLs, "memory:") {
+		c.warn("%s: memory: counts for one process only: of two listeners or two rosters both would lead, which doubles their work and nothing else",
+			envName("lease.urls"))
+	}
+	return nil
+}
+
+// brokerURL says what is wrong with the address of a server that may take a
+// password, "" for nothing.
+func brokerURL(text string, schemes ...string) string {
+	form := "write " + schemes[0] + "://USER:PASSWORD@HOST:PORT"
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return "not an address: " + form
+	case u.Hostname() == "":
+		return "a host is missing: " + form
+	case !portOK(u.Port()):
+		return "the port must be 1 to 65535"
+	case u.Fragment != "":
+		return "nothing may stand behind #: in a password write %23"
+	}
+	return ""
 }
 
 func (c *Config) validSpool(name string) error {
@@ -134,9 +169,7 @@ func (c *Config) validSpool(name string) error {
 
 func (c *Config) validLease() error {
 	const name = "lease.urls"
-	if len(c.Lease.URLs) == 0 {
-		return c.wrong(name, "write memory:")
-	}
+	seen := make(map[URL]bool)
 	for _, u := range c.Lease.URLs {
 		switch u.Scheme() {
 		case "memory":
@@ -144,10 +177,22 @@ func (c *Config) validLease() error {
 				return c.wrong(name, "memory: stands alone, with nothing behind it")
 			}
 		case "redis", "rediss":
-			return c.wrong(name, "Redis is not in this version: use memory:")
+			if fault := brokerURL(string(u), "redis", "rediss"); fault != "" {
+				return c.wrong(name, "%s", fault)
+			}
 		default:
-			return c.wrong(name, "must be memory:")
+			return c.wrong(name, "must be memory:, or redis://HOST:PORT once or three times or more, with commas")
 		}
+		if seen[u] {
+			return c.wrong(name, "the same server stands there twice: a majority needs servers that fail apart")
+		}
+		seen[u] = true
+	}
+	switch len(c.Lease.URLs) {
+	case 0:
+		return c.wrong(name, "write memory:, or redis://HOST:PORT once or three times or more, with commas")
+	case 2:
+		return c.wrong(name, "two servers have no majority when one is lost: name one, or three or more")
 	}
 	return nil
 }

@@ -125,7 +125,7 @@ func (p *program) command(ctx context.Context, command string) error {
 	case "migrate":
 		return p.migrate(ctx, cfg)
 	case "all":
-		return p.roles(ctx, cfg, roles())
+		return p.roles(ctx, cfg, roles(), 0)
 	}
 	return p.oneRole(ctx, cfg, command)
 }

@@ -45,7 +45,7 @@ func (p *program) demo(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cleanup()) }()
-	d, err := open(ctx, cfg, p.logger(cfg))
+	d, err := open(ctx, cfg, p.logger(cfg), needs{page: true})
 	if err != nil {
 		return err
 	}

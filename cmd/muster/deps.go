@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,9 +38,15 @@ type deps struct {
 	ready   []check // what roles add to readiness
 }
 
+// needs says what the roles of a process stand on beside database, bus and lease.
+type needs struct {
+	page     bool          // the public address
+	patience time.Duration // how long a database that does not answer is waited for
+}
+
 // open prepares everything the roles stand on. Nothing has been started when it
 // fails, and the error names the setting to mend.
-func open(ctx context.Context, cfg configs.Config, log *slog.Logger) (d *deps, err error) {
+func open(ctx context.Context, cfg configs.Config, log *slog.Logger, n needs) (d *deps, err error) {
 	d = &deps{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
@@ -54,21 +59,23 @@ func open(ctx context.Context, cfg configs.Config, log *slog.Logger) (d *deps, e
 	if err := cfg.Check(ctx); err != nil {
 		return d, fmt.Errorf("%w%w", err, silent{errSetting})
 	}
-	if d.public, err = d.bind("http.addr", cfg.HTTP.Addr); err != nil {
-		return d, err
+	if n.page {
+		if d.public, err = d.bind("http.addr", cfg.HTTP.Addr); err != nil {
+			return d, err
+		}
 	}
 	if d.admin, err = d.bind("admin.addr", cfg.Admin.Addr); err != nil {
 		return d, err
 	}
-	if err := d.openStore(ctx); err != nil {
+	if err := d.openStore(ctx, n.patience); err != nil {
 		return d, err
 	}
 	if err := d.openBus(ctx); err != nil {
 		return d, err
 	}
-	locker := lease.NewMemory()
-	d.closers = append(d.closers, locker.Close)
-	d.locker = locker
+	if err := d.openLease(ctx); err != nil {
+		return d, err
+	}
 	if d.query, err = census.NewQuery(census.QueryConfig{
 		URL: cfg.Game.QueryURL, ServiceID: cfg.Game.ID(), Log: log.With("part", "query"), Registerer: d.registry,
 	}); err != nil {
@@ -97,8 +104,8 @@ func (d *deps) bind(setting, addr string) (net.Listener, error) {
 }
 
 // openStore opens the database and brings its schema up to date.
-func (d *deps) openStore(ctx context.Context) error {
-	store, err := openStore(ctx, d.cfg, d.log)
+func (d *deps) openStore(ctx context.Context, patience time.Duration) error {
+	store, err := openStore(ctx, d.cfg, d.log, patience)
 	if err != nil {
 		return err
 	}
@@ -110,12 +117,25 @@ func (d *deps) openStore(ctx context.Context) error {
 // startLimit bounds the opening of a database, migrations included.
 const startLimit = 5 * time.Minute
 
-func openStore(ctx context.Context, cfg configs.Config, log *slog.Logger) (*storage.Store, error) {
+// retryEvery is how often a database that does not answer is tried again.
+const retryEvery = time.Second
+
+// openStore opens and migrates the database. One that does not answer is tried
+// again for as long as patience lasts.
+func openStore(ctx context.Context, cfg configs.Config, log *slog.Logger, patience time.Duration) (*storage.Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	store, err := storage.Open(ctx, string(cfg.Database.URL), storage.Options{
-		Log: log.With("part", "storage"), AlertLifetime: cfg.Alerts.Lifetime,
-	})
+	options := storage.Options{Log: log.With("part", "storage"), AlertLifetime: cfg.Alerts.Lifetime}
+	store, err := storage.Open(ctx, string(cfg.Database.URL), options)
+	for began := time.Now(); errors.Is(err, storage.ErrUnreachable) && time.Since(began) < patience; {
+		log.WarnContext(ctx, "the database does not answer, trying again", "for", patience, "err", err)
+		select {
+		case <-time.After(retryEvery):
+			store, err = storage.Open(ctx, string(cfg.Database.URL), options)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	if err != nil {
 		return nil, wrongSetting(cfg, "database.url", err)
 	}
@@ -123,45 +143,6 @@ func openStore(ctx context.Context, cfg configs.Config, log *slog.Logger) (*stor
 		return nil, wrongSetting(cfg, "database.url", errors.Join(fmt.Errorf("migrate: %w", err), store.Close()))
 	}
 	return store, nil
-}
-
-// openBus opens the in-process bus that the settings ask for.
-func (d *deps) openBus(ctx context.Context) error {
-	if d.cfg.Bus.InMemory() {
-		b := bus.NewMemory(topology())
-		d.bus = b
-		d.closers = append(d.closers, b.Close)
-		return nil
-	}
-	db, shared, err := d.spoolFile(ctx)
-	if err != nil {
-		return wrongSetting(d.cfg, "bus.url", err)
-	}
-	b, err := bus.OpenSpool(ctx, db, bus.SpoolConfig{Topology: topology(), Log: d.log.With("part", "bus"), Shared: shared})
-	if err != nil {
-		return wrongSetting(d.cfg, "bus.url", err)
-	}
-	d.bus = b
-	d.closers = append(d.closers, b.Close)
-	return nil
-}
-
-// spoolFile returns the database handle the spool lives in: the store's own, or
-// a file of its own.
-func (d *deps) spoolFile(ctx context.Context) (db *sql.DB, shared bool, err error) {
-	path := d.cfg.Bus.SpoolPath()
-	if path == "" {
-		if d.store.SpoolDB() == nil {
-			return nil, false, errors.New("spool: lives in an SQLite database; with MySQL write spool:PATH")
-		}
-		return d.store.SpoolDB(), true, nil
-	}
-	file, err := storage.Open(ctx, "sqlite:"+path, storage.Options{Log: d.log.With("part", "spool")})
-	if err != nil {
-		return nil, false, err
-	}
-	d.closers = append(d.closers, file.Close)
-	return file.SpoolDB(), false, nil
 }
 
 // pageURL is how people reach the page.

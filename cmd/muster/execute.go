@@ -4,18 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"text/tabwriter"
+	"time"
 
 	"muster/configs"
 )
 
-// roles runs the given lines of the table until ctx ends.
-func (p *program) roles(ctx context.Context, cfg configs.Config, table []role) error {
-	if err := cfg.NeedGame(); err != nil {
-		return fmt.Errorf("%w%w", err, silent{errSetting})
+// roles runs the given lines of the table until ctx ends. patience is how long
+// it waits for a database that does not answer.
+func (p *program) roles(ctx context.Context, cfg configs.Config, table []role, patience time.Duration) error {
+	if slices.ContainsFunc(table, func(r role) bool { return r.game }) {
+		if err := cfg.NeedGame(); err != nil {
+			return fmt.Errorf("%w%w", err, silent{errSetting})
+		}
 	}
 	log := p.logger(cfg)
-	d, err := open(ctx, cfg, log)
+	d, err := open(ctx, cfg, log, needs{
+		page:     slices.ContainsFunc(table, func(r role) bool { return r.page }),
+		patience: patience,
+	})
 	if err != nil {
 		return err
 	}
@@ -42,8 +50,11 @@ func runRoles(ctx context.Context, d *deps, table []role, started func()) error 
 	}
 	// The operator's address outlives the roles, so that a drain can be watched.
 	parts = append(parts, part{name: "admin", run: newAdmin(d.admin, d.registry, d.checks(), d.log).run})
-	d.log.Info("muster runs", "version", version(), "roles", names(parts), "environments", d.cfg.Game.Environments,
-		"page", "http://"+d.public.Addr().String(), "admin", "http://"+d.admin.Addr().String())
+	facts := []any{"version", version(), "roles", names(parts), "environments", d.cfg.Game.Environments}
+	if d.public != nil {
+		facts = append(facts, "page", "http://"+d.public.Addr().String())
+	}
+	d.log.Info("muster runs", append(facts, "admin", "http://"+d.admin.Addr().String())...)
 	if started != nil {
 		started()
 	}
@@ -58,12 +69,23 @@ func names(parts []part) []string {
 	return all
 }
 
-// oneRole runs a single role. The transports of this version live in one
-// process: alone, a role would hear and tell nobody.
+// databasePatience is how long a role that runs alone waits for its database. The bus and
+// the lease service have bounds of their own.
+const databasePatience = time.Minute
+
+// oneRole runs one line of the table. It needs a bus that reaches the other
+// roles: on one that stays inside the process it would hear and tell nobody.
 func (p *program) oneRole(ctx context.Context, cfg configs.Config, name string) error {
-	_ = ctx
-	return wrongSetting(cfg, "bus.url", fmt.Errorf(
-		"the %s alone cannot reach the other roles, for this bus stays inside one process: run muster all", name))
+	if !cfg.Bus.Shared() {
+		return wrongSetting(cfg, "bus.url", fmt.Errorf(
+			"the %s alone cannot reach the other roles, for this bus stays inside one process: run muster all, or use amqp://HOST", name))
+	}
+	for _, r := range roles() {
+		if r.name == name {
+			return p.roles(ctx, cfg, []role{r}, databasePatience)
+		}
+	}
+	return fmt.Errorf("no role is called %q", name)
 }
 
 // migrate brings the schema up to date.
@@ -71,7 +93,7 @@ func (p *program) migrate(ctx context.Context, cfg configs.Config) error {
 	if err := cfg.Check(ctx); err != nil {
 		return fmt.Errorf("%w%w", err, silent{errSetting})
 	}
-	store, err := openStore(ctx, cfg, p.logger(cfg))
+	store, err := openStore(ctx, cfg, p.logger(cfg), 0)
 	if err != nil {
 		return err
 	}

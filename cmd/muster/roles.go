@@ -22,6 +22,9 @@ import (
 // "muster <name>" one line of it: there is no second code path.
 type role struct {
 	name string
+	// game says that the role talks to the game's services, page that it serves
+	// the public address.
+	game, page bool
 	// build returns the role ready to run. off, when not empty, says why the role
 	// has nothing to do here; then it is left out.
 	build func(d *deps) (p part, off string, err error)
@@ -31,11 +34,11 @@ type role struct {
 // which they stop.
 func roles() []role {
 	return []role{
-		{"listener", buildListener},
-		{"roster", buildRoster},
-		{"dispatcher", buildDispatcher},
-		{"notifier", buildNotifier},
-		{"bot", buildBot},
+		{name: "listener", game: true, build: buildListener},
+		{name: "roster", game: true, build: buildRoster},
+		{name: "dispatcher", build: buildDispatcher},
+		{name: "notifier", page: true, build: buildNotifier},
+		{name: "bot", game: true, build: buildBot},
 	}
 }
 

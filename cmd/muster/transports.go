@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"muster/bus"
+	"muster/bus/rabbit"
+	"muster/lease"
+	"muster/lease/redis"
+	"muster/storage"
+)
+
+// openBus opens the bus that the settings ask for.
+func (d *deps) openBus(ctx context.Context) error {
+	switch {
+	case d.cfg.Bus.InMemory():
+		d.useBus(bus.NewMemory(topology()))
+		return nil
+	case d.cfg.Bus.Shared():
+		return d.openBroker(ctx)
+	}
+	return d.openSpool(ctx)
+}
+
+func (d *deps) useBus(b bus.Bus) {
+	d.bus = b
+	d.closers = append(d.closers, b.Close)
+}
+
+// openBroker opens the bus over RabbitMQ, which waits a while for a broker that
+// does not answer.
+func (d *deps) openBroker(ctx context.Context) error {
+	b, err := rabbit.Open(ctx, rabbit.Config{
+		URL: string(d.cfg.Bus.URL), Topology: topology(), Namespace: d.cfg.Bus.Namespace, Log: d.log.With("part", "bus"),
+	})
+	if err != nil {
+		return wrongSetting(d.cfg, "bus.url", err)
+	}
+	d.useBus(b)
+	return nil
+}
+
+// openLease opens the lease service that the settings ask for.
+func (d *deps) openLease(ctx context.Context) error {
+	if d.cfg.Lease.InMemory() {
+		locker := lease.NewMemory()
+		d.locker = locker
+		d.closers = append(d.closers, locker.Close)
+		return nil
+	}
+	var urls []string
+	for _, u := range d.cfg.Lease.URLs {
+		urls = append(urls, string(u))
+	}
+	locker, err := redis.Open(ctx, redis.Config{
+		URLs: urls, Terms: d.store, Prefix: d.cfg.Bus.Namespace + ":lease:", Log: d.log.With("part", "lease"),
+	})
+	if err != nil {
+		return wrongSetting(d.cfg, "lease.urls", err)
+	}
+	d.locker = locker
+	d.closers = append(d.closers, locker.Close)
+	return nil
+}
+
+func (d *deps) openSpool(ctx context.Context) error {
+	db, shared, err := d.spoolFile(ctx)
+	if err != nil {
+		return wrongSetting(d.cfg, "bus.url", err)
+	}
+	b, err := bus.OpenSpool(ctx, db, bus.SpoolConfig{Topology: topology(), Log: d.log.With("part", "bus"), Shared: shared})
+	if err != nil {
+		return wrongSetting(d.cfg, "bus.url", err)
+	}
+	d.useBus(b)
+	return nil
+}
+
+// spoolFile returns the database handle the spool lives in: the store's own, or
+// a file of its own.
+func (d *deps) spoolFile(ctx context.Context) (db *sql.DB, shared bool, err error) {
+	path := d.cfg.Bus.SpoolPath()
+	if path == "" {
+		if d.store.SpoolDB() == nil {
+			return nil, false, errors.New("spool: lives in an SQLite database; with MySQL write spool:PATH")
+		}
+		return d.store.SpoolDB(), true, nil
+	}
+	file, err := storage.Open(ctx, "sqlite:"+path, storage.Options{Log: d.log.With("part", "spool")})
+	if err != nil {
+		return nil, false, err
+	}
+	d.closers = append(d.closers, file.Close)
+	return file.SpoolDB(), false, nil
+}
