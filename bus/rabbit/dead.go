@@ -132,10 +132,11 @@ func (b *Bus) browse(ctx context.Context, queue string, f func(Letter, *amqp.Del
 		return err
 	}
 	defer closeChannel(ch, conn)
-	deliveries, err := b.subLink.consume(ctx, ch, b.layout.dead(queue), min(n, bus.MaxDeadLetters))
+	deliveries, err := b.subLink.consume(ctx, ch, queue, b.layout.dead(queue), min(n, bus.MaxDeadLetters))
 	if err != nil {
 		return fmt.Errorf("read dead letters of %s: %w", queue, err)
 	}
+	defer cancelConsumer(ch, conn, queue)
 	for range n {
 		select {
 		case d, ok := <-deliveries:

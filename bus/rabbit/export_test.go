@@ -2,11 +2,8 @@ package rabbit
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // Names returns what a bus with this configuration has on the broker.
@@ -47,16 +44,17 @@ func (b *Bus) SetBlocked(ctx context.Context, blocked bool) error {
 	return nil
 }
 
-// Redact, Decode, Letter and AtLeastOnce open what has no door.
+// Decode, ReadLetter and AtLeastOnce open what has no door.
 var (
-	Redact      = redact
 	Decode      = decode
 	ReadLetter  = letter
 	AtLeastOnce = knowsAtLeastOnce
 )
 
-// WasRefused reports whether the broker itself refused.
-func WasRefused(err error) bool {
-	var broker *amqp.Error
-	return errors.As(err, &broker)
-}
+// A Tracker is the bookkeeping of delivery tags.
+type Tracker struct{ t tracker }
+
+func (t *Tracker) Arrived(tag uint64) { t.t.arrived(tag) }
+func (t *Tracker) Settle(tag uint64)  { t.t.settle(tag) }
+func (t *Tracker) Advance() uint64    { return t.t.advance() }
+func (t *Tracker) Loose() []uint64    { return t.t.loose() }

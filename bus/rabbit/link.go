@@ -236,19 +236,28 @@ func (l *link) await(ctx context.Context, f func() error, undo func()) error {
 }
 
 // consume begins to take deliveries of a queue that must be acknowledged.
-func (l *link) consume(ctx context.Context, ch *amqp.Channel, queue string, prefetch int) (<-chan amqp.Delivery, error) {
+func (l *link) consume(ctx context.Context, ch *amqp.Channel, tag, queue string, prefetch int) (<-chan amqp.Delivery, error) {
 	var deliveries <-chan amqp.Delivery
 	err := l.await(ctx, func() (err error) {
 		if err := ch.Qos(prefetch, 0, false); err != nil {
 			return err
 		}
-		deliveries, err = ch.Consume(queue, "", false, false, false, false, nil)
+		deliveries, err = ch.Consume(queue, tag, false, false, false, false, nil)
 		return err
 	}, nil)
 	if err != nil {
 		return nil, err
 	}
 	return deliveries, nil
+}
+
+// cancelConsumer stops deliveries before the channel is closed. Measured on 3.10:
+// without it the queue sees the channel's end before its last acknowledgements,
+// and delivers again what is settled.
+func cancelConsumer(ch *amqp.Channel, c *conn, tag string) {
+	t := time.AfterFunc(closeLimit, c.kill)
+	defer t.Stop()
+	_ = ch.Cancel(tag, false) // what is lost with it comes again
 }
 
 // closeChannel closes in good order, or cuts a connection that does not answer.

@@ -125,7 +125,7 @@ func (s *subscription) session(ctx context.Context) error {
 		conn.stale.Store(true) // the queue may be missing
 		return err
 	}
-	deliveries, err := s.bus.subLink.consume(ctx, ch, s.bus.layout.queue(s.queue), s.bus.cfg.Prefetch)
+	deliveries, err := s.bus.subLink.consume(ctx, ch, s.queue, s.bus.layout.queue(s.queue), s.bus.cfg.Prefetch)
 	if err != nil {
 		conn.stale.Store(true) // the queue may be missing
 		return err
@@ -151,6 +151,7 @@ func (s *subscription) session(ctx context.Context) error {
 			return amqp.ErrClosed
 		case <-ctx.Done():
 			cur.flush()
+			cancelConsumer(ch, conn, s.queue)
 			return nil
 		}
 	}

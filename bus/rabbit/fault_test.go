@@ -1,0 +1,409 @@
+package rabbit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"muster/bus"
+	"muster/bus/bustest"
+	"muster/bus/rabbit"
+)
+
+// within returns the next value of c, or fails the test.
+func within[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing came; gave up")
+		panic("unreachable")
+	}
+}
+
+// eventually polls until f holds.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); !f(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("never came true: %s", what)
+		}
+	}
+}
+
+// consume runs h in the background until the test ends.
+func consume(t *testing.T, b *rabbit.Bus, h bus.Handler) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.Consume(ctx, bustest.Only, h) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := within(t, done); err != nil && !errors.Is(err, bus.ErrClosed) {
+			t.Errorf("consume: %v", err)
+		}
+	})
+}
+
+// A seen counts how often each message was handled with success.
+type seen struct {
+	mu    sync.Mutex
+	times map[string]int
+}
+
+func (s *seen) add(batch bus.Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range batch.Deliveries {
+		s.times[d.ID]++
+	}
+}
+
+func (s *seen) distinct() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.times)
+}
+
+func mustPublish(t *testing.T, b *rabbit.Bus, messages ...bus.Message) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := b.Publish(ctx, bustest.Solo, messages...); err != nil {
+		t.Fatalf("publish: %v", err)
+	}
+}
+
+func TestCutConnectionsLoseNothing(t *testing.T) {
+	cfg := config(t)
+	p, through := mustProxy(t, cfg.URL)
+	own := cfg
+	own.URL = through
+	b := mustOpen(t, own)
+	const publishes, each = 40, 100
+	s := &seen{times: make(map[string]int)}
+	var batches atomic.Int64
+	consume(t, b, func(_ context.Context, batch bus.Batch) error {
+		if batches.Add(1)%7 == 3 {
+			p.cut() // with the batch in hand
+		}
+		s.add(batch)
+		return nil
+	})
+	for i := range publishes {
+		if i%10 == 5 {
+			p.cut()
+		}
+		mustPublish(t, b, messages(i*each, (i+1)*each)...)
+	}
+	eventually(t, "every message was handled", func() bool { return s.distinct() == publishes*each })
+	if p.made.Load() < 4 {
+		t.Errorf("%d connections: nothing was cut", p.made.Load())
+	}
+}
+
+func TestABlackHoleEndsPublishWithItsContextAndIsLeft(t *testing.T) {
+	cfg := config(t)
+	p, through := mustProxy(t, cfg.URL)
+	own := cfg
+	own.URL = through
+	b := mustOpen(t, own)
+	mustPublish(t, b, message(0))
+	p.hole.Store(true)
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if err := b.Publish(ctx, bustest.Solo, messages(1, 2000)...); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("publish into a black hole: got %v, want context.DeadlineExceeded", err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		done <- b.Publish(ctx, bustest.Solo, message(2000))
+	}()
+	before := p.made.Load() // the silent connections are given up, the new ones work
+	eventually(t, "the silent connection is noticed", func() bool {
+		if p.made.Load() == before {
+			return false
+		}
+		p.hole.Store(false)
+		return true
+	})
+	p.hole.Store(false)
+	p.cut() // what was being made in the dark
+	if err := within(t, done); err != nil {
+		t.Fatalf("publish after the black hole: %v", err)
+	}
+}
+
+func TestAnOldSessionsAcknowledgementIsDropped(t *testing.T) {
+	b := mustOpen(t, config(t))
+	mustPublish(t, b, messages(0, 100)...)
+	s := &seen{times: make(map[string]int)}
+	var first atomic.Bool
+	var again atomic.Int64
+	consume(t, b, func(ctx context.Context, batch bus.Batch) error {
+		if first.CompareAndSwap(false, true) {
+			return b.DropSession(ctx) // success, told to a session that is gone
+		}
+		for _, d := range batch.Deliveries {
+			if d.Attempt > 1 {
+				again.Add(1)
+			}
+		}
+		s.add(batch)
+		return nil
+	})
+	eventually(t, "all came again", func() bool { return s.distinct() == 100 })
+	if again.Load() < 100 {
+		t.Errorf("%d deliveries say that they came again, want 100", again.Load())
+	}
+	mustPublish(t, b, messages(100, 300)...)
+	eventually(t, "what has the old tags is not lost", func() bool { return s.distinct() == 300 })
+}
+
+func TestABatchThatFailsForTooLongGoesBackToTheQueue(t *testing.T) {
+	cfg := config(t)
+	cfg.HoldLimit, cfg.RetryMin = 20*time.Millisecond, 10*time.Millisecond
+	b := mustOpen(t, cfg)
+	mustPublish(t, b, messages(0, 5)...)
+	s := &seen{times: make(map[string]int)}
+	var attempts atomic.Int64
+	var redelivered atomic.Bool
+	consume(t, b, func(_ context.Context, batch bus.Batch) error {
+		if attempts.Add(1) < 12 {
+			return errTry
+		}
+		redelivered.Store(batch.Deliveries[0].Attempt > 1)
+		s.add(batch)
+		return nil
+	})
+	eventually(t, "all were handled", func() bool { return s.distinct() == 5 })
+	if !redelivered.Load() {
+		t.Error("the last attempt does not know that it is not the first")
+	}
+}
+
+func TestTheBrokerPutsAsideWhatKillsItsConsumersAgainAndAgain(t *testing.T) {
+	cfg := config(t)
+	cfg.DeliveryLimit = 2
+	b := mustOpen(t, cfg)
+	mustPublish(t, b, message(7))
+	consume(t, b, func(ctx context.Context, _ bus.Batch) error {
+		return errors.Join(b.DropSession(ctx), errTry)
+	})
+	var dead []rabbit.Letter
+	eventually(t, "the message is a dead letter", func() bool {
+		var err error
+		if dead, err = b.List(context.Background(), bustest.Only, 10); err != nil {
+			return false // its connection is being cut
+		}
+		return len(dead) == 1
+	})
+	if d := dead[0]; d.ID != message(7).ID || d.Key != message(7).Key || d.Queue != bustest.Only || !strings.Contains(d.Reason, "delivery_limit") {
+		t.Errorf("got %+v, want message 7 put aside for its deliveries", d)
+	}
+}
+
+func TestABlockedBrokerHoldsPublishNoLongerThanItsContext(t *testing.T) {
+	b := mustOpen(t, config(t))
+	ctx := context.Background()
+	if err := b.SetBlocked(ctx, true); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if err := b.Publish(short, bustest.Solo, message(0)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("publish while blocked: got %v, want context.DeadlineExceeded", err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- b.Publish(ctx, bustest.Solo, message(1)) }()
+	if err := b.SetBlocked(ctx, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := within(t, done); err != nil {
+		t.Errorf("publish once it takes messages again: %v", err)
+	}
+	eventually(t, "only what was confirmed is there", func() bool {
+		n, err := b.Depth(ctx, bustest.Only)
+		return err == nil && n == 1
+	})
+}
+
+func TestWhatWaitsForABlockedBrokerIsBounded(t *testing.T) {
+	cfg := config(t)
+	cfg.MaxWaiting = 10
+	b := mustOpen(t, cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := b.SetBlocked(ctx, true); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		err := bus.ErrFull
+		for errors.Is(err, bus.ErrFull) { // the one below may have been first
+			err = b.Publish(ctx, bustest.Solo, messages(0, 10)...)
+		}
+		done <- err
+	}()
+	eventually(t, "publish is refused", func() bool {
+		short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+		defer cancel()
+		return errors.Is(b.Publish(short, bustest.Solo, message(10)), bus.ErrFull)
+	})
+	cancel()
+	if err := within(t, done); !errors.Is(err, context.Canceled) {
+		t.Errorf("publish: got %v, want context.Canceled", err)
+	}
+}
+
+func TestAnUnroutableMessageIsAnErrorAndHealsTheTopology(t *testing.T) {
+	cfg := config(t)
+	b := mustOpen(t, cfg)
+	withChannel(t, cfg.URL, func(amqpCh *amqp.Channel) {
+		if _, err := amqpCh.QueueDelete(rabbit.QueueName(cfg, bustest.Only), false, false, false); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err := b.Publish(context.Background(), bustest.Solo, message(0)); !errors.Is(err, rabbit.ErrUnroutable) {
+		t.Fatalf("publish without a queue: got %v, want ErrUnroutable", err)
+	}
+	eventually(t, "publishing works again", func() bool {
+		return b.Publish(context.Background(), bustest.Solo, message(1)) == nil
+	})
+}
+
+func TestAnotherTopologyIsRefusedAtOnce(t *testing.T) {
+	cfg := config(t)
+	mustOpen(t, cfg)
+	cfg.DeliveryLimit = 77
+	_, err := rabbit.Open(context.Background(), cfg)
+	if !errors.Is(err, rabbit.ErrTopology) || !strings.Contains(err.Error(), rabbit.QueueName(cfg, "")) {
+		t.Errorf("got %v, want ErrTopology that names the queue", err)
+	}
+}
+
+func TestOpenSaysWhatIsWrongWithoutThePassword(t *testing.T) {
+	const secret = "hunter2-secret"
+	tests := []struct{ name, url, want string }{
+		{"nobody listens", "amqp://guest:" + secret + "@127.0.0.1:1/", "no broker within"},
+		{"not a URL", "amqp://guest:" + secret + "@host:port/%zz", "cannot be read"},
+		{"another scheme", "http://guest:" + secret + "@127.0.0.1/", "amqp://"},
+	}
+	for _, test := range tests {
+		_, err := rabbit.Open(context.Background(), rabbit.Config{
+			URL: test.url, Topology: bustest.Topology(), OpenTimeout: 50 * time.Millisecond,
+		})
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: got %v, want one about %q and no password", test.name, err, test.want)
+		}
+	}
+}
+
+func TestAWrongPasswordIsRefusedAtOnce(t *testing.T) {
+	real := brokerURL(t)
+	_, host, _ := strings.Cut(real, "@")
+	const secret = "hunter2-secret"
+	_, err := rabbit.Open(context.Background(), rabbit.Config{URL: "amqp://guest:" + secret + "@" + host, Topology: bustest.Topology()})
+	if !errors.Is(err, rabbit.ErrAccess) || strings.Contains(err.Error(), secret) {
+		t.Errorf("got %v, want ErrAccess without the password", err)
+	}
+}
+
+func TestDeadLettersAreShownReplayedAndDropped(t *testing.T) {
+	b := mustOpen(t, config(t))
+	ctx := context.Background()
+	mustPublish(t, b, messages(0, 3)...)
+	var healed atomic.Bool
+	s := &seen{times: make(map[string]int)}
+	consume(t, b, func(_ context.Context, batch bus.Batch) error {
+		if healed.Load() {
+			s.add(batch)
+			return nil
+		}
+		reasons := map[int]error{}
+		for i, d := range batch.Deliveries {
+			reasons[i] = fmt.Errorf("no sense in %s", d.ID)
+		}
+		return &bus.Rejected{Reasons: reasons}
+	})
+	list := func(want int) (letters []rabbit.Letter) {
+		eventually(t, fmt.Sprintf("%d dead letters", want), func() bool {
+			var err error
+			if letters, err = b.List(ctx, bustest.Only, 10); err != nil {
+				t.Fatal(err)
+			}
+			return len(letters) == want
+		})
+		return letters
+	}
+	letters := list(3)
+	if again := list(3); again[0].Ref != letters[0].Ref || again[2].Ref != letters[2].Ref {
+		t.Error("references changed from one listing to the next")
+	}
+	shown, err := b.Show(ctx, bustest.Only, letters[1].Ref)
+	if err != nil || shown.ID != message(1).ID || shown.Key != message(1).Key || shown.PublishedAt.IsZero() {
+		t.Errorf("show: got %+v, %v, want message 1", shown, err)
+	}
+	healed.Store(true)
+	if n, err := b.Replay(ctx, bustest.Only, letters[2].Ref); n != 1 || err != nil {
+		t.Errorf("replay: got %d, %v, want 1", n, err)
+	}
+	eventually(t, "the replayed one was handled", func() bool { return s.distinct() == 1 })
+	list(2)
+	if _, err := b.Drop(ctx, bustest.Only, "nothing"); !errors.Is(err, rabbit.ErrNoLetter) {
+		t.Errorf("drop nothing: got %v, want ErrNoLetter", err)
+	}
+	if n, err := b.Drop(ctx, bustest.Only); n != 2 || err != nil {
+		t.Errorf("drop: got %d, %v, want 2", n, err)
+	}
+	list(0)
+	if _, err := b.Show(ctx, bustest.Only, letters[1].Ref); !errors.Is(err, rabbit.ErrNoLetter) {
+		t.Errorf("show what was dropped: got %v, want ErrNoLetter", err)
+	}
+}
+
+func TestAListenerIsToldWhatALostConnectionCost(t *testing.T) {
+	b := mustOpen(t, config(t))
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, done := make(chan struct{}), make(chan error, 1)
+	var total, lost atomic.Int64
+	go func() {
+		done <- b.Listen(ctx, bustest.News, func() { close(ready) }, func(_ bus.Message, n int) {
+			total.Add(1)
+			lost.Add(int64(n))
+		})
+	}()
+	within(t, ready)
+	publish := func(n int) {
+		if err := b.Publish(context.Background(), bustest.News, message(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(0)
+	eventually(t, "the first was heard", func() bool { return total.Load() == 1 })
+	if err := b.DropSession(ctx); err != nil {
+		t.Fatal(err)
+	}
+	sent := int64(1)
+	eventually(t, "it hears again", func() bool {
+		publish(int(sent))
+		sent++
+		return total.Load() > 1
+	})
+	eventually(t, "all are accounted for", func() bool { return total.Load()+lost.Load() == sent })
+	cancel()
+	if err := within(t, done); err != nil {
+		t.Errorf("listen: %v", err)
+	}
+}
