@@ -9,6 +9,7 @@ package configs
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -118,6 +119,9 @@ type HTTP struct {
 	// PublicURL is how people reach Addr from outside; links in messages begin
 	// with it. Empty: no links. Without a slash at the end.
 	PublicURL string
+	// TrustedProxies are the addresses whose X-Forwarded-For is believed; without
+	// them every reader behind a proxy counts as one address.
+	TrustedProxies []netip.Prefix
 }
 
 // Admin is the operator's side.

@@ -52,7 +52,7 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 
 		"MUSTER_DATABASE_REPLICA_URLS": "", "MUSTER_GAME_SERVICE_ID": "", "MUSTER_DISCORD_TOKEN": "",
 		"MUSTER_GAME_WORLDS": "", "MUSTER_DISCORD_USER_INSTALL": "true", "MUSTER_HTTP_PUBLIC_URL": "",
-		"MUSTER_ALERTS_LIFETIME": "5m", "MUSTER_PRESENCE_IDLE": "30m", "MUSTER_BUS_NAMESPACE": "muster",
+		"MUSTER_ALERTS_LIFETIME": "5m", "MUSTER_PRESENCE_IDLE": "30m", "MUSTER_BUS_NAMESPACE": "muster", "MUSTER_HTTP_TRUSTED_PROXIES": "",
 	}
 	c := mustLoad(t, "", nil, nil)
 	for _, s := range configs.Settings() {
@@ -140,6 +140,8 @@ var wrongSettings = []struct {
 	{name: "broker with a bad port", env: "MUSTER_BUS_URL", value: "amqp://u:hush@h:99999", begins: "MUSTER_BUS_URL: ", says: "port must be"},
 	{name: "broker with port 0", env: "MUSTER_BUS_URL", value: "amqp://u:hush@h:0", begins: "MUSTER_BUS_URL: ", says: "port must be"},
 	{name: "broker with a bare # in the password", env: "MUSTER_BUS_URL", value: "amqp://u:hu#sh@h", begins: "MUSTER_BUS_URL: ", says: "not an address"},
+	{name: "proxy that is no address", env: "MUSTER_HTTP_TRUSTED_PROXIES", value: "10.0.0.1,proxy", begins: "MUSTER_HTTP_TRUSTED_PROXIES: ", says: "neither an address nor a network"},
+	{name: "proxy network too wide a mask", env: "MUSTER_HTTP_TRUSTED_PROXIES", value: "10.0.0.0/33", begins: "MUSTER_HTTP_TRUSTED_PROXIES: ", says: "neither an address nor a network"},
 	{name: "two redis servers", env: "MUSTER_LEASE_URLS", value: "redis://h1,redis://h2", begins: "MUSTER_LEASE_URLS: ", says: "no majority"},
 	{name: "one redis server three times", env: "MUSTER_LEASE_URLS", value: "redis://h1,redis://h1,redis://h1", begins: "MUSTER_LEASE_URLS: ", says: "twice"},
 	{name: "redis and memory", env: "MUSTER_LEASE_URLS", value: "memory:,redis://h1,redis://h2", begins: "MUSTER_LEASE_URLS: ", says: "stands alone"},
@@ -287,6 +289,14 @@ func TestServersForSeveralProcessesAreTaken(t *testing.T) {
 	c = mustLoad(t, "", []string{"MUSTER_BUS_URL=amqp://broker"}, nil)
 	if !c.Lease.InMemory() || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "MUSTER_LEASE_URLS") {
 		t.Errorf("a lease of one process beside a broker: warnings %q", c.Warnings)
+	}
+}
+
+func TestTrustedProxiesAreAddressesOrNetworks(t *testing.T) {
+	c := mustLoad(t, "", []string{"MUSTER_HTTP_TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.1,2001:db8::/32"}, nil)
+	got := fmt.Sprint(c.HTTP.TrustedProxies)
+	if want := "[10.0.0.0/8 192.0.2.1/32 2001:db8::/32]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +45,24 @@ func setBool(field func(*Config) *bool) func(*Config, string) error {
 			return errors.New("write true or false")
 		}
 		*field(c) = b
+		return nil
+	}
+}
+
+// setPrefixes reads addresses and networks, with commas.
+func setPrefixes(field func(*Config) *[]netip.Prefix) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		*field(c) = nil
+		for _, text := range list(v) {
+			prefix, err := netip.ParsePrefix(text)
+			if addr, addrErr := netip.ParseAddr(text); err != nil && addrErr == nil {
+				prefix, err = addr.Prefix(addr.BitLen())
+			}
+			if err != nil {
+				return fmt.Errorf("%.40q is neither an address nor a network: write 10.0.0.1 or 10.0.0.0/8, with commas", text)
+			}
+			*field(c) = append(*field(c), prefix.Masked())
+		}
 		return nil
 	}
 }

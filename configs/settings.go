@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -102,6 +103,10 @@ func table() []Setting {
 			Help: "How people reach the pages from outside; links in messages begin with it.",
 			set:  setText(func(c *Config) *string { return &c.HTTP.PublicURL }),
 			get:  func(c Config) string { return redactURL(c.HTTP.PublicURL) }},
+		{Name: "http.trusted_proxies",
+			Help: "Reverse proxies whose X-Forwarded-For is believed, as addresses or networks (10.0.0.0/8).",
+			set:  setPrefixes(func(c *Config) *[]netip.Prefix { return &c.HTTP.TrustedProxies }),
+			get:  func(c Config) string { return join(c.HTTP.TrustedProxies, netip.Prefix.String) }},
 		{Name: "admin.addr", Default: "127.0.0.1:9090",
 			Help: "Where /healthz, /readyz, /metrics and /debug/pprof/ are served, HOST:PORT. Keep it private.",
 			set:  setText(func(c *Config) *string { return &c.Admin.Addr }),
