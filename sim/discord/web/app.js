@@ -233,6 +233,8 @@ async function main() {
   const known = channels().some((c) => c.id === last.room);
   await go(user, known ? last.room : undefined);
   listen(drawer);
+  // With a keyboard people begin to type; on a phone the focus would open one.
+  if (matchMedia("(hover: hover) and (pointer: fine)").matches) $("text").focus();
 }
 
 main().catch((err) => { document.body.textContent = "The console could not start: " + err.message; });
