@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"math/rand/v2"
 	"strconv"
 	"sync"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"muster/alert"
+	"muster/internal/backoff"
 )
 
 const (
@@ -149,7 +149,7 @@ func (l *alertLoop) attempt(ctx context.Context, a alert.Alert) (alert.Outcome, 
 	r, err := l.b.cfg.Store.Recipient(ctx, a.User)
 	if err != nil {
 		l.b.log.Warn("recipient not read", "err", err)
-		return alert.Outcome{RetryAt: now.Add(backoff(a.Attempts))}, "retry"
+		return alert.Outcome{RetryAt: now.Add(retryIn(a.Attempts))}, "retry"
 	}
 	r.User = a.User
 	if r.Closed != "" {
@@ -179,12 +179,12 @@ func (l *alertLoop) refused(ctx context.Context, a alert.Alert, r *alert.Recipie
 	case wait:
 		return retry(d.after)
 	case again:
-		return retry(max(d.after, backoff(a.Attempts)))
+		return retry(max(d.after, retryIn(a.Attempts)))
 	case pauseOpens:
 		return retry(l.opens.tooFast())
 	case fewMore:
 		if n := l.noAccess(a.Key); n < accessTries {
-			return retry(5 * backoff(n))
+			return retry(5 * retryIn(n))
 		}
 		fallthrough
 	case closeUser, forgetUser:
@@ -222,11 +222,10 @@ func (l *alertLoop) noAccess(k alert.Key) int {
 	return n
 }
 
-// backoff grows from retryMin to retryMax with the attempts made before, with
+// retryIn grows from retryMin to retryMax with the attempts made before, with
 // jitter.
-func backoff(attempts int) time.Duration {
-	d := min(retryMin<<min(max(attempts, 0), 10), retryMax)
-	return d/2 + rand.N(d/2+1)
+func retryIn(attempts int) time.Duration {
+	return backoff.UpTo(min(retryMin<<min(max(attempts, 0), 10), retryMax))
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

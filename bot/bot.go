@@ -16,6 +16,7 @@ import (
 
 	"muster/bus"
 	"muster/event"
+	"muster/internal/backoff"
 )
 
 // DefaultURL is the base of the real Discord's API.
@@ -188,7 +189,7 @@ func (b *Bot) listen(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			b.log.Warn("bus lost, alerts come with the next look", "err", err)
 		}
-		if sleep(ctx, 5*time.Second) != nil {
+		if backoff.Sleep(ctx, 5*time.Second) != nil {
 			return nil
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"muster/internal/backoff"
 )
 
 // A runFunc answers a command or a button. A *userError is shown as it is;
@@ -123,7 +125,7 @@ func (b *Bot) register(ctx context.Context) error {
 			return nil
 		}
 		b.log.Warn("commands not registered yet", "err", err, "in", max(delay, d.after))
-		if sleep(ctx, max(delay, d.after)) != nil {
+		if backoff.Sleep(ctx, max(delay, d.after)) != nil {
 			return nil
 		}
 	}

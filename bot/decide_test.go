@@ -81,8 +81,8 @@ func TestWhatIsNotAnAnswerIsTriedAgainUnderTheNonce(t *testing.T) {
 
 func TestBackoffGrowsWithinItsBounds(t *testing.T) {
 	for attempts := -1; attempts < 70; attempts++ {
-		if d := backoff(attempts); d < retryMin/2 || d > retryMax {
-			t.Fatalf("backoff(%d) = %v", attempts, d)
+		if d := retryIn(attempts); d < retryMin/2 || d > retryMax {
+			t.Fatalf("retryIn(%d) = %v", attempts, d)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"muster/alert"
+	"muster/internal/backoff"
 )
 
 // Pace of opening direct-message channels: bots that open many quickly are
@@ -46,7 +47,7 @@ func (p *pacer) wait(ctx context.Context) error {
 		turn.Cancel()
 		return &waitError{Route: "open_dm", Wait: d}
 	}
-	return sleep(ctx, d)
+	return backoff.Sleep(ctx, d)
 }
 
 // tooFast records a 40003 and returns for how long nothing is opened. Channels

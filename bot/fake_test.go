@@ -15,6 +15,7 @@ import (
 	"muster/bus"
 	"muster/census"
 	"muster/event"
+	"muster/internal/backoff"
 )
 
 // fakeStore keeps in memory what the bot asks of storage.
@@ -214,7 +215,7 @@ func (s *fakeStore) Watches(_ context.Context, user alert.UserID) ([]alert.Watch
 
 func (s *fakeStore) FindCharacters(ctx context.Context, prefix string, limit int) ([]event.Character, error) {
 	if s.slow.Load() {
-		if err := sleep(ctx, time.Minute); err != nil {
+		if err := backoff.Sleep(ctx, time.Minute); err != nil {
 			return nil, err
 		}
 	}

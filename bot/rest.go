@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"time"
 )
 
 // rest makes the bot's own requests. discordgo's would pass its rate limiter,
@@ -124,16 +123,4 @@ func (c *rest) callback(ctx context.Context, i *interaction, kind int, data any)
 func (c *rest) editAnswer(ctx context.Context, i *interaction, m message) error {
 	return c.do(ctx, http.MethodPatch,
 		"/webhooks/"+url.PathEscape(i.ApplicationID)+"/"+url.PathEscape(i.Token)+"/messages/@original", m, nil)
-}
-
-// sleep waits for d or the end of ctx, whose error it returns.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"muster/internal/backoff"
 )
 
 // Deadlines of an interaction, from the arrival of its event (discord notes 5).
@@ -144,7 +146,7 @@ func (b *Bot) first(ctx context.Context, i *interaction, at time.Time, kind int,
 		case proceed:
 			return nil
 		case again:
-			if sleep(ctx, 100*time.Millisecond) == nil {
+			if backoff.Sleep(ctx, 100*time.Millisecond) == nil {
 				continue
 			}
 		}
@@ -168,7 +170,7 @@ func (b *Bot) edit(ctx context.Context, i *interaction, m message) error {
 			b.logRefused(err)
 			return err
 		}
-		if sleep(ctx, max(delay, d.after)) != nil {
+		if backoff.Sleep(ctx, max(delay, d.after)) != nil {
 			return fmt.Errorf("%w: %w", errDropped, err)
 		}
 		delay *= 3

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"sync/atomic"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 	"github.com/gorilla/websocket"
+
+	"muster/internal/backoff"
 )
 
 const (
@@ -50,7 +51,7 @@ func (s *supervisor) run(ctx context.Context) error {
 		}
 		wait := s.next(err)
 		s.lost(err, wait)
-		if sleep(ctx, wait) != nil {
+		if backoff.Sleep(ctx, wait) != nil {
 			return nil
 		}
 	}
@@ -72,7 +73,7 @@ func (s *supervisor) lost(err error, wait time.Duration) {
 func (s *supervisor) next(err error) time.Duration {
 	cfg := s.b.cfg
 	s.delay = min(max(2*s.delay, cfg.ReconnectMin), cfg.ReconnectMax)
-	wait := s.delay/2 + rand.N(s.delay/2+1)
+	wait := backoff.UpTo(s.delay)
 	var budget *budgetError
 	if errors.As(err, &budget) {
 		wait = max(wait, budget.Wait)

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"muster/internal/backoff"
 	"muster/internal/outage"
 )
 
@@ -148,7 +149,7 @@ func (t *transport) admit(ctx context.Context, r route) error {
 		if end, ok := ctx.Deadline(); ok && time.Until(end) < d {
 			return &waitError{Route: r.name, Wait: d}
 		}
-		if err := sleep(ctx, d); err != nil {
+		if err := backoff.Sleep(ctx, d); err != nil {
 			return err
 		}
 	}

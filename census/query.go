@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"muster/event"
+	"muster/internal/backoff"
 )
 
 // QueryURL is the public query service.
@@ -175,7 +176,7 @@ func (q *Query) ask(ctx context.Context, qu question, read func(body []byte) err
 	if !qu.env.Valid() {
 		return fmt.Errorf("%w: environment %q", ErrBadQuery, qu.env)
 	}
-	wait := backoff{base: q.cfg.Backoff, limit: 16 * q.cfg.Backoff}
+	wait := retryDelay{base: q.cfg.Backoff, limit: 16 * q.cfg.Backoff}
 	for try := 0; ; try++ {
 		err := q.guarded(ctx, qu, read)
 		switch {
@@ -189,7 +190,7 @@ func (q *Query) ask(ctx context.Context, qu question, read func(body []byte) err
 			return fmt.Errorf("query %s: %w", qu.collection, err)
 		}
 		q.cfg.Log.DebugContext(ctx, "query failed, trying again", "collection", qu.collection, "err", err)
-		if err := sleep(ctx, wait.base/2+wait.next()); err != nil {
+		if err := backoff.Sleep(ctx, wait.base/2+wait.next()); err != nil {
 			return fmt.Errorf("query %s: %w", qu.collection, err)
 		}
 	}

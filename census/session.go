@@ -9,6 +9,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"muster/event"
+	"muster/internal/backoff"
 )
 
 // frameQueue is how many frames may wait for the handler; beyond it the
@@ -75,7 +76,7 @@ func (s *Stream) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 	tick, ping := time.NewTicker(s.cfg.Tick), time.NewTicker(s.cfg.PingEvery)
 	defer tick.Stop()
 	defer ping.Stop()
-	check := time.NewTimer(jitter(s.cfg.CheckEvery))
+	check := time.NewTimer(backoff.Around(s.cfg.CheckEvery))
 	defer check.Stop()
 	lastFrame := time.Now()
 	for {
@@ -103,7 +104,7 @@ func (s *Stream) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 				return fmt.Errorf("ping: %w", err)
 			}
 		case <-check.C:
-			check.Reset(jitter(s.cfg.CheckEvery))
+			check.Reset(backoff.Around(s.cfg.CheckEvery))
 			if s.check.ask() {
 				return errors.New("the service does not answer for the subscription")
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"muster/event"
+	"muster/internal/backoff"
 )
 
 // A Sighting is one event as it came over one connection.
@@ -75,7 +76,7 @@ type Stream struct {
 	worlds map[event.World]bool
 	seen   *sightings
 	check  subscriptionCheck
-	wait   backoff
+	wait   retryDelay
 
 	h         Handler
 	refusals  int       // handshakes in a row that were answered with 403
@@ -103,7 +104,7 @@ func NewStream(cfg StreamConfig) (*Stream, error) {
 		want:   everything(worlds, cfg.EventNames),
 		worlds: map[event.World]bool{},
 		seen:   newSightings(cfg.DuplicateWindow),
-		wait:   backoff{base: cfg.BackoffBase, limit: cfg.BackoffLimit},
+		wait:   retryDelay{base: cfg.BackoffBase, limit: cfg.BackoffLimit},
 		health: NewHealth(cfg.Health, worlds, shown, cfg.asksFor(event.Kill), cfg.asksFor(event.Experience), time.Now()),
 		last:   map[event.World]event.StreamState{},
 		stats: Stats{Counts: map[Counter]int{}, Frames: map[FrameKind]int{},
@@ -159,7 +160,7 @@ func (s *Stream) Run(ctx context.Context, h Handler) error {
 			break
 		}
 		s.ended(err)
-		if sleep(ctx, s.pause(err)) != nil {
+		if backoff.Sleep(ctx, s.pause(err)) != nil {
 			break
 		}
 	}
@@ -200,7 +201,7 @@ func (s *Stream) ended(err error) {
 func (s *Stream) pause(err error) time.Duration {
 	var refused *refusedError
 	if errors.As(err, &refused) && refused.status == http.StatusForbidden {
-		return jitter(s.refusedRetry())
+		return backoff.Around(s.refusedRetry())
 	}
 	// Never two reconnects within MinReconnect (census 3).
 	floor := time.Duration(0)

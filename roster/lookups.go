@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"muster/event"
+	"muster/internal/backoff"
 )
 
 // categories are the tables of names that Muster reads.
@@ -32,12 +33,12 @@ func (r *Roster) readLookups(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		category := soonest(due)
-		if !sleep(ctx, time.Until(due[category])) {
+		if backoff.Sleep(ctx, time.Until(due[category])) != nil {
 			return
 		}
 		if !r.tried(ctx, doTables, r.readTable(ctx, category)) {
 			pause[category] = min(max(2*pause[category], r.cfg.RetryFirst), time.Hour)
-			due[category] = time.Now().Add(jitter(pause[category]))
+			due[category] = time.Now().Add(backoff.Around(pause[category]))
 			continue
 		}
 		pause[category] = 0

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"time"
 
 	"muster/bus"
 	"muster/census"
 	"muster/event"
+	"muster/internal/backoff"
 	"muster/internal/outage"
 )
 
@@ -34,7 +34,7 @@ func (r *Roster) hear(ctx context.Context) {
 			return
 		}
 		r.cfg.Log.WarnContext(ctx, "listening for lookups ended, again soon", "err", err)
-		sleep(ctx, r.cfg.PollEvery) // meanwhile poll finds what is missed
+		_ = backoff.Sleep(ctx, r.cfg.PollEvery) // meanwhile poll finds what is missed
 	}
 }
 
@@ -66,7 +66,7 @@ func (r *Roster) resolve(ctx context.Context) {
 			retry = r.cfg.RetryFirst
 			continue
 		}
-		sleep(ctx, jitter(retry))
+		_ = backoff.Sleep(ctx, backoff.Around(retry))
 		retry = min(2*retry, r.cfg.RetryLongest)
 	}
 }
@@ -200,11 +200,6 @@ func (r *Roster) tried(ctx context.Context, what string, err error) bool {
 		r.outages[what].Failed(ctx, err)
 	}
 	return err == nil
-}
-
-// jitter returns d, give or take a quarter.
-func jitter(d time.Duration) time.Duration {
-	return d - d/4 + rand.N(d/2+1)
 }
 
 func idsOf(characters []event.Character) []event.CharacterID {

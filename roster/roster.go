@@ -207,18 +207,6 @@ func every(ctx context.Context, interval time.Duration, f func(context.Context))
 	}
 }
 
-// sleep waits for d; false says that ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // finish returns a context in which work that is nearly done can be completed
 // although ctx has ended.
 func (r *Roster) finish(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"muster/alert"
+	"muster/internal/backoff"
 )
 
 // Errors a caller branches on.
@@ -151,8 +152,8 @@ func (s *Store) write(ctx context.Context, f func(*tx) error) error {
 			return err
 		}
 		s.log.DebugContext(ctx, "transaction is repeated", "attempt", attempt, "err", err)
-		if err := pause(ctx, retryPause(attempt)); err != nil {
-			return err
+		if backoff.Sleep(ctx, retryPause(attempt)) != nil {
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -164,17 +165,6 @@ const maxAttempts = 8
 func retryPause(attempt int) time.Duration {
 	top := min(10*time.Millisecond<<attempt, time.Second)
 	return top/4 + rand.N(top*3/4)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }
 
 func (s *Store) writeOnce(ctx context.Context, f func(*tx) error) error {
