@@ -168,6 +168,17 @@ func (c *Config) apply(name, value string, from origin) error {
 	return nil
 }
 
+// Wrong returns err as an error about the setting called name, in the form of all
+// others: where it was set, its value unless it is secret, and err.
+func (c Config) Wrong(name string, err error) error { return c.wrong(name, "%w", err) }
+
+// IsSet reports whether the setting called name was set by anybody: the file, the
+// environment or a flag.
+func (c Config) IsSet(name string) bool {
+	_, ok := c.origin[name]
+	return ok
+}
+
 // wrong returns an error about the setting called name: its label, its value
 // unless it is secret, and what to do.
 func (c Config) wrong(name, format string, args ...any) error {

@@ -96,7 +96,7 @@ func (p *program) parse() (command string, done bool, err error) {
 		return "", true, nil
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("%w (see muster --help)%w", err, silent{errSetting})
+		return "", false, asSetting(fmt.Errorf("%w (see muster --help)", err))
 	}
 	p.flags = read()
 	return parsed.Command(), false, nil
@@ -137,10 +137,7 @@ func (p *program) settings() (configs.Config, error) {
 		path = configs.DefaultPath
 	}
 	cfg, err := configs.Load(path, explicit, p.environ, p.flags)
-	if err != nil {
-		return cfg, fmt.Errorf("%w%w", err, silent{errSetting})
-	}
-	return cfg, nil
+	return cfg, asSetting(err)
 }
 
 // logger returns the log that cfg asks for, on stderr.
@@ -168,8 +165,16 @@ func version() string {
 	return fmt.Sprintf("muster %s%s %s %s/%s", v, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// silent marks an error without adding to its text.
-type silent struct{ error }
+// A settingError is one of what the operator asked for.
+type settingError struct{ error }
 
-func (silent) Error() string   { return "" }
-func (s silent) Unwrap() error { return s.error }
+func (settingError) Is(target error) bool { return target == errSetting }
+func (e settingError) Unwrap() error      { return e.error }
+
+// asSetting marks err as found before anything started; nil stays nil.
+func asSetting(err error) error {
+	if err == nil {
+		return nil
+	}
+	return settingError{err}
+}

@@ -59,18 +59,18 @@ func (p *program) startSims() (*game.Server, *discord.Server, error) {
 	world, err := game.New(simGameArgs{Seed: args.Seed, Events: args.Events, Static: args.Static}.
 		config(log.With("part", "sim/game")))
 	if err != nil {
-		return nil, nil, simSetting(err)
+		return nil, nil, asSetting(err)
 	}
 	people, err := discord.New(simDiscordArgs{Token: demoToken, OpenAPI: args.OpenAPI}.
 		config(log.With("part", "sim/discord")))
 	if err != nil {
-		return nil, nil, simSetting(err)
+		return nil, nil, asSetting(err)
 	}
 	if err := startNear(world.Start, args.Game, p.given("game")); err != nil {
-		return nil, nil, simSetting(fmt.Errorf("--game: %w", err))
+		return nil, nil, asSetting(fmt.Errorf("--game: %w", err))
 	}
 	if err := startNear(people.Start, args.Discord, p.given("discord")); err != nil {
-		return nil, nil, simSetting(errors.Join(fmt.Errorf("--discord: %w", err), world.Close()))
+		return nil, nil, asSetting(errors.Join(fmt.Errorf("--discord: %w", err), world.Close()))
 	}
 	return world, people, nil
 }
@@ -103,19 +103,19 @@ func (p *program) demoSettings(cfg *configs.Config, world *game.Server, people *
 	cfg.Game.ServiceID = "demo"
 	cfg.Discord.URL, cfg.Discord.Token = people.URL(), demoToken
 	cleanup = func() error { return nil }
-	if !isSet(*cfg, "log.level") {
+	if !cfg.IsSet("log.level") {
 		cfg.Log.Level = slog.LevelWarn // what is worth reading is what greet prints
 	}
-	if !isSet(*cfg, "http.addr") {
+	if !cfg.IsSet("http.addr") {
 		cfg.HTTP.Addr = freeIfTaken(cfg.HTTP.Addr)
 	}
-	if !isSet(*cfg, "admin.addr") {
+	if !cfg.IsSet("admin.addr") {
 		cfg.Admin.Addr = freeIfTaken(cfg.Admin.Addr)
 	}
 	if cfg.HTTP.PublicURL == "" {
 		cfg.HTTP.PublicURL = "http://" + cfg.HTTP.Addr
 	}
-	if !isSet(*cfg, "database.url") {
+	if !cfg.IsSet("database.url") {
 		dir, err := os.MkdirTemp("", "muster-demo-")
 		if err != nil {
 			return nil, err

@@ -57,7 +57,7 @@ func open(ctx context.Context, cfg configs.Config, log *slog.Logger, n needs) (d
 	d.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := cfg.Check(ctx); err != nil {
-		return d, fmt.Errorf("%w%w", err, silent{errSetting})
+		return d, asSetting(err)
 	}
 	if n.page {
 		if d.public, err = d.bind("http.addr", cfg.HTTP.Addr); err != nil {
@@ -145,11 +145,6 @@ func openStore(ctx context.Context, cfg configs.Config, log *slog.Logger, patien
 	return store, nil
 }
 
-// pageURL is how people reach the page.
-func (d *deps) pageURL() string {
-	return d.cfg.HTTP.PublicURL
-}
-
 // checks are what readiness asks: what all roles need, and what roles add.
 func (d *deps) checks() []check {
 	return append([]check{
@@ -171,29 +166,9 @@ func (d *deps) close() error {
 	return errors.Join(errs...)
 }
 
-// wrongSetting names the setting as the operator wrote it, and marks the error
-// as one found before anything started.
+// wrongSetting names the setting as the operator wrote it.
 func wrongSetting(cfg configs.Config, name string, err error) error {
-	for _, s := range configs.Settings() {
-		if s.Name == name {
-			source := s.Source(cfg)
-			if source == "default" {
-				source = s.Env + " (default)"
-			}
-			return fmt.Errorf("%s: %q: %w%w", source, s.Show(cfg), err, silent{errSetting})
-		}
-	}
-	return fmt.Errorf("%s: %w%w", name, err, silent{errSetting})
-}
-
-// isSet reports whether the operator set the setting called name.
-func isSet(cfg configs.Config, name string) bool {
-	for _, s := range configs.Settings() {
-		if s.Name == name {
-			return s.Source(cfg) != "default"
-		}
-	}
-	return false
+	return asSetting(cfg.Wrong(name, err))
 }
 
 // oneLine joins the lines of err: a setting's error is one line.

@@ -16,7 +16,7 @@ import (
 func (p *program) roles(ctx context.Context, cfg configs.Config, table []role, patience time.Duration) error {
 	if slices.ContainsFunc(table, func(r role) bool { return r.game }) {
 		if err := cfg.NeedGame(); err != nil {
-			return fmt.Errorf("%w%w", err, silent{errSetting})
+			return asSetting(err)
 		}
 	}
 	log := p.logger(cfg)
@@ -91,7 +91,7 @@ func (p *program) oneRole(ctx context.Context, cfg configs.Config, name string) 
 // migrate brings the schema up to date.
 func (p *program) migrate(ctx context.Context, cfg configs.Config) error {
 	if err := cfg.Check(ctx); err != nil {
-		return fmt.Errorf("%w%w", err, silent{errSetting})
+		return asSetting(err)
 	}
 	store, err := openStore(ctx, cfg, p.logger(cfg), 0)
 	if err != nil {
@@ -108,7 +108,7 @@ func (p *program) migrate(ctx context.Context, cfg configs.Config) error {
 // from starting.
 func (p *program) configCheck(ctx context.Context, cfg configs.Config) error {
 	if err := errors.Join(cfg.NeedGame(), cfg.Check(ctx)); err != nil {
-		return fmt.Errorf("%w%w", err, silent{errSetting})
+		return asSetting(err)
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 4, 2, ' ', 0)
 	for _, s := range configs.Settings() {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -185,5 +184,3 @@ func call(t testing.TB, env []string, args ...string) (code int, stdout, stderr 
 	code = run(ctx, args, env, out, err)
 	return code, out.String(), err.String()
 }
-
-var _ io.Writer = (*output)(nil)

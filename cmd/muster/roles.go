@@ -137,11 +137,11 @@ func buildBot(d *deps) (part, string, error) {
 	}
 	b, err := bot.New(bot.Config{
 		Token: string(d.cfg.Discord.Token), URL: d.cfg.Discord.URL, UserInstall: d.cfg.Discord.UserInstall,
-		Store: d.store, Directory: d.directory, Bus: d.bus, PageURL: d.pageURL(), Version: version(),
+		Store: d.store, Directory: d.directory, Bus: d.bus, PageURL: d.cfg.HTTP.PublicURL, Version: version(),
 		Log: d.log, Registerer: d.registry,
 	})
 	if err != nil {
-		return part{}, "", fmt.Errorf("MUSTER_DISCORD_TOKEN or MUSTER_DISCORD_URL: %w%w", err, silent{errSetting})
+		return part{}, "", asSetting(fmt.Errorf("MUSTER_DISCORD_TOKEN or MUSTER_DISCORD_URL: %w", err))
 	}
 	return part{name: "bot", run: b.Run, optional: true}, "", nil
 }

@@ -41,10 +41,10 @@ func (p *program) simGame(ctx context.Context) error {
 	args := p.cli.Sim.Game
 	server, err := game.New(args.config(p.plainLog().With("part", "sim/game")))
 	if err != nil {
-		return simSetting(err)
+		return asSetting(err)
 	}
 	if err := server.Start(args.Addr); err != nil {
-		return simSetting(err)
+		return asSetting(err)
 	}
 	fmt.Fprintf(p.stdout, `simulated game, any service id is accepted
   stream   MUSTER_GAME_STREAM_URL=%s
@@ -60,10 +60,10 @@ func (p *program) simDiscord(ctx context.Context) error {
 	args := p.cli.Sim.Discord
 	server, err := discord.New(args.config(p.plainLog().With("part", "sim/discord")))
 	if err != nil {
-		return simSetting(err)
+		return asSetting(err)
 	}
 	if err := server.Start(args.Addr); err != nil {
-		return simSetting(err)
+		return asSetting(err)
 	}
 	fmt.Fprintf(p.stdout, `stand-in Discord
   console  %s/
@@ -84,5 +84,3 @@ func orAny(token string) string {
 func (p *program) plainLog() *slog.Logger {
 	return slog.New(slog.NewTextHandler(p.stderr, nil))
 }
-
-func simSetting(err error) error { return fmt.Errorf("%w%w", err, silent{errSetting}) }
