@@ -311,8 +311,8 @@ func TestOpenSaysWhatIsWrongWithoutThePassword(t *testing.T) {
 }
 
 func TestAWrongPasswordIsRefusedAtOnce(t *testing.T) {
-	real := brokerURL(t)
-	_, host, _ := strings.Cut(real, "@")
+	broker := brokerURL(t)
+	_, host, _ := strings.Cut(broker, "@")
 	const secret = "hunter2-secret"
 	_, err := rabbit.Open(context.Background(), rabbit.Config{URL: "amqp://guest:" + secret + "@" + host, Topology: bustest.Topology()})
 	if !errors.Is(err, rabbit.ErrAccess) || strings.Contains(err.Error(), secret) {
