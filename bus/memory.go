@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -48,18 +47,6 @@ func (m *Memory) Consume(ctx context.Context, queue string, h Handler) error {
 	return m.consume(ctx, queue, h, memoryBackend{&m.dead})
 }
 
-// DeadLetters implements Bus.
-func (m *Memory) DeadLetters(_ context.Context, queue string, limit int) ([]DeadLetter, error) {
-	if _, err := m.queue(queue); err != nil {
-		return nil, err
-	}
-	if err := m.enter(); err != nil {
-		return nil, err
-	}
-	defer m.running.Done()
-	return m.dead.newest(queue, limit), nil
-}
-
 // Close implements Bus. It must not be called from a handler.
 func (m *Memory) Close() error {
 	if !m.shut() {
@@ -81,33 +68,4 @@ func (b memoryBackend) settle(_ context.Context, _ *queue, _ []*chunk, dead []De
 
 func (b memoryBackend) settleIn(context.Context, *sql.Tx, *queue, []*chunk, []DeadLetter) error {
 	return nil
-}
-
-// deadLetters keeps the newest MaxDeadLetters of each queue.
-type deadLetters struct {
-	mu      sync.Mutex
-	byQueue map[string][]DeadLetter
-}
-
-func (d *deadLetters) add(letters []DeadLetter) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, l := range letters {
-		if d.byQueue == nil {
-			d.byQueue = make(map[string][]DeadLetter)
-		}
-		all := append(d.byQueue[l.Queue], l)
-		d.byQueue[l.Queue] = all[max(0, len(all)-MaxDeadLetters):]
-	}
-}
-
-func (d *deadLetters) newest(queue string, limit int) []DeadLetter {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	all := d.byQueue[queue]
-	out := make([]DeadLetter, 0, max(0, min(limit, len(all))))
-	for i := len(all) - 1; i >= 0 && len(out) < limit; i-- {
-		out = append(out, all[i])
-	}
-	return out
 }

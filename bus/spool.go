@@ -44,6 +44,7 @@ type Spool struct {
 	db     *sql.DB
 	ops    chan *spoolOp
 	ended  chan struct{} // closed when the writer has returned
+	watch  sync.WaitGroup
 	shares bool
 	keep   int // bytes
 
@@ -80,6 +81,7 @@ func OpenSpool(ctx context.Context, db *sql.DB, cfg SpoolConfig) (*Spool, error)
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	go s.write()
+	s.watch.Go(s.watchReplays)
 	return s, nil
 }
 
@@ -118,18 +120,6 @@ func (s *Spool) Consume(ctx context.Context, queue string, h Handler) error {
 	return s.consume(ctx, queue, h, s)
 }
 
-// DeadLetters implements Bus. It waits for the handle.
-func (s *Spool) DeadLetters(ctx context.Context, queue string, limit int) ([]DeadLetter, error) {
-	if _, err := s.queue(queue); err != nil {
-		return nil, err
-	}
-	if err := s.enter(); err != nil {
-		return nil, err
-	}
-	defer s.running.Done()
-	return s.readDead(ctx, queue, limit)
-}
-
 // Dropped returns how many dead letters had to make room for newer ones since
 // the spool was opened.
 func (s *Spool) Dropped() int64 { return s.dropped.Load() }
@@ -140,6 +130,7 @@ func (s *Spool) Close() error {
 	if !s.shut() {
 		return ErrClosed
 	}
+	s.watch.Wait()
 	close(s.ops)
 	<-s.ended
 	return nil

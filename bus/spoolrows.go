@@ -29,6 +29,13 @@ var spoolTables = []string{
 		at     INTEGER NOT NULL -- Unix microseconds
 	) STRICT`,
 	`CREATE INDEX IF NOT EXISTS bus_dead_by_queue ON bus_dead (queue, id)`,
+	`CREATE TABLE IF NOT EXISTS bus_replay ( -- on the way from bus_dead to bus_spool
+		id    INTEGER PRIMARY KEY,
+		queue TEXT NOT NULL,
+		name  TEXT NOT NULL,
+		key   TEXT NOT NULL,
+		body  BLOB NOT NULL
+	) STRICT`,
 }
 
 // prepare makes the tables and reads what waits, without the bodies.
@@ -96,54 +103,6 @@ func (s *Spool) readChunk(ctx context.Context, c *chunk) ([]byte, error) {
 		return nil, fmt.Errorf("read spooled messages: %w", err)
 	}
 	return data, nil
-}
-
-// insertDead adds letters and drops the oldest above the bound.
-func (s *Spool) insertDead(ctx context.Context, tx *sql.Tx, dead []DeadLetter) error {
-	for _, d := range dead {
-		body := d.Body
-		if body == nil {
-			body = []byte{}
-		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO bus_dead (queue, name, key, body, reason, at) VALUES (?, ?, ?, ?, ?, ?)`,
-			d.Queue, d.ID, d.Key, body, d.Reason, d.At.UnixMicro())
-		if err != nil {
-			return fmt.Errorf("keep dead letter: %w", err)
-		}
-	}
-	if len(dead) == 0 {
-		return nil
-	}
-	r, err := tx.ExecContext(ctx, `DELETE FROM bus_dead WHERE queue = ?1 AND id <= (
-		SELECT id FROM bus_dead WHERE queue = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)`, dead[0].Queue, MaxDeadLetters)
-	if err != nil {
-		return fmt.Errorf("drop old dead letters: %w", err)
-	}
-	if n, err := r.RowsAffected(); err == nil && n > 0 {
-		s.dropped.Add(n)
-		s.log.WarnContext(ctx, "oldest dead letters dropped", "queue", dead[0].Queue, "dropped", n)
-	}
-	return nil
-}
-
-func (s *Spool) readDead(ctx context.Context, queue string, limit int) ([]DeadLetter, error) {
-	rows, err := s.db.QueryContext(ctx,
-		`SELECT name, key, body, reason, at FROM bus_dead WHERE queue = ? ORDER BY id DESC LIMIT ?`, queue, max(0, limit))
-	if err != nil {
-		return nil, fmt.Errorf("read dead letters: %w", err)
-	}
-	defer rows.Close() // only reads; Err below says what matters
-	var all []DeadLetter
-	for rows.Next() {
-		d := DeadLetter{Queue: queue}
-		var at int64
-		if err := rows.Scan(&d.ID, &d.Key, &d.Body, &d.Reason, &at); err != nil {
-			return nil, fmt.Errorf("read dead letters: %w", err)
-		}
-		d.At = time.UnixMicro(at).UTC()
-		all = append(all, d)
-	}
-	return all, rows.Err()
 }
 
 // chunkFormat is the first byte of a chunk's data.

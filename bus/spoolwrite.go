@@ -14,7 +14,8 @@ const (
 	commitBytes    = 8 << 20
 )
 
-// A spoolOp is one thing for the writer to do: publish or settle.
+// A spoolOp is one thing for the writer to do: publish, settle, or take what was
+// replayed.
 type spoolOp struct {
 	queues   []*queue
 	messages []Message
@@ -23,6 +24,8 @@ type spoolOp struct {
 	settleQueue *queue
 	settle      []*chunk
 	dead        []DeadLetter
+
+	replays bool
 
 	done chan error // holds one
 }
@@ -36,31 +39,39 @@ func (o *spoolOp) total() int { return o.bytes * len(o.queues) }
 func (s *Spool) write() {
 	defer close(s.ended)
 	for op := range s.ops {
-		publishes, settles := s.gather(op)
-		s.commit(publishes, settles)
+		publishes, settles, replays := s.gather(op)
+		if len(publishes)+len(settles) > 0 {
+			s.commit(publishes, settles)
+		}
+		if len(replays) > 0 {
+			answer(replays, s.adopt())
+		}
 	}
 }
 
-func (s *Spool) gather(op *spoolOp) (publishes, settles []*spoolOp) {
+func (s *Spool) gather(op *spoolOp) (publishes, settles, replays []*spoolOp) {
 	messages, bytes := 0, 0
 	for {
-		if op.settleQueue != nil {
+		switch {
+		case op.replays:
+			replays = append(replays, op)
+		case op.settleQueue != nil:
 			settles = append(settles, op)
-		} else {
+		default:
 			publishes = append(publishes, op)
 			messages, bytes = messages+op.count(), bytes+op.total()
 		}
 		if messages >= commitMessages || bytes >= commitBytes {
-			return publishes, settles
+			return publishes, settles, replays
 		}
 		select {
 		case next, ok := <-s.ops:
 			if !ok {
-				return publishes, settles
+				return publishes, settles, replays
 			}
 			op = next
 		default:
-			return publishes, settles
+			return publishes, settles, replays
 		}
 	}
 }
@@ -82,11 +93,16 @@ func (s *Spool) commit(publishes, settles []*spoolOp) {
 		answer(publishes, fmt.Errorf("spool: %w", err))
 		return
 	}
+	s.hand(fresh)
+	answer(publishes, nil)
+}
+
+// hand gives what was committed to the consumers.
+func (s *Spool) hand(fresh []freshChunks) {
 	for _, f := range fresh {
 		s.retain(f.chunks)
 		f.queue.add(f.chunks...)
 	}
-	answer(publishes, nil)
 }
 
 func answer(ops []*spoolOp, err error) {

@@ -67,11 +67,24 @@ func Run(t *testing.T, open Open) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			ignore := goleak.IgnoreCurrent()
-			t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
+			checkLeaks(t)
 			test.run(t, open)
 		})
 	}
+	RunDeadLetters(t, open, func(t *testing.T, b bus.Bus) bus.DeadLetterBox {
+		box, ok := b.(bus.DeadLetterBox)
+		if !ok {
+			t.Fatalf("%T is no bus.DeadLetterBox", b)
+		}
+		return box
+	})
+}
+
+// checkLeaks fails the test if a goroutine that it started outlives it and what it
+// opens from now on.
+func checkLeaks(t *testing.T) {
+	ignore := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
 }
 
 // patience is how long anything may take before a test gives up.

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"muster/bus"
 )
 
@@ -23,8 +21,7 @@ func RunSettleIn(t *testing.T, open OpenShared) {
 		"rejected messages are set aside in the same": testSettleRejected,
 	} {
 		t.Run(name, func(t *testing.T) {
-			ignore := goleak.IgnoreCurrent()
-			t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
+			checkLeaks(t)
 			run(t, open)
 		})
 	}

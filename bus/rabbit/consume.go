@@ -101,39 +101,50 @@ func (w *work) once(hctx context.Context) error {
 	return nil
 }
 
-// handle runs the handler once and notes what it rejected.
+// handle runs the handler once and notes what must become a dead letter.
 func (w *work) handle(ctx context.Context) error {
-	deliveries := make([]bus.Delivery, len(w.batch))
-	for i, e := range w.batch {
-		deliveries[i] = e.Delivery
+	w.dead = nil
+	at := time.Now().UTC()
+	var good []*entry
+	deliveries := make([]bus.Delivery, 0, len(w.batch))
+	for _, e := range w.batch {
+		if e.refused != nil {
+			w.bury(e, e.refused, at)
+			continue
+		}
+		good = append(good, e)
+		deliveries = append(deliveries, e.Delivery)
 		e.Attempt++ // for the next time
+	}
+	if len(good) == 0 {
+		return nil
 	}
 	err := w.call(ctx, bus.Batch{Deliveries: deliveries})
 	var rejected *bus.Rejected
-	if errors.As(err, &rejected) {
-		w.reject(rejected.Reasons)
-		return nil
+	if !errors.As(err, &rejected) {
+		return err
 	}
-	return err
+	at = time.Now().UTC()
+	for i, e := range good {
+		if reason, ok := rejected.Reasons[i]; ok {
+			e.Attempt-- // it was the last time
+			w.bury(e, reason, at)
+		}
+	}
+	return nil
 }
 
-// reject prepares the dead letters, in order.
-func (w *work) reject(reasons map[int]error) {
-	at := time.Now().UTC()
-	for i, e := range w.batch {
-		reason, ok := reasons[i]
-		if !ok {
-			continue
-		}
-		text := "rejected"
-		if reason != nil {
-			text = reason.Error()
-		}
-		d := bus.DeadLetter{Message: e.Message, Queue: w.cur.sub.queue, Reason: clipReason(text), At: at}
-		w.dead = append(w.dead, item{
-			exchange: w.bus.layout.deadExchange(), key: d.Queue, mandatory: true, msg: deadPublishing(d, e.PublishedAt),
-		})
+// bury prepares a dead letter.
+func (w *work) bury(e *entry, reason error, at time.Time) {
+	text := "rejected"
+	if reason != nil {
+		text = reason.Error()
 	}
+	queue := w.cur.sub.queue
+	d := bus.DeadLetter{Message: e.Message, Queue: queue, Reason: clipReason(text), At: at}
+	w.dead = append(w.dead, item{
+		exchange: w.bus.layout.deadExchange(), key: queue, mandatory: true, msg: deadPublishing(d, e),
+	})
 }
 
 // call turns a panic of the handler into an error.

@@ -2,9 +2,6 @@ package rabbit
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -14,87 +11,102 @@ import (
 	"muster/bus"
 )
 
-// ErrNoLetter says that no dead letter has the reference asked for.
-var ErrNoLetter = errors.New("no such dead letter")
-
 // browseIdle is how long the broker may take to hand over the next dead letter
 // it said it has.
 const browseIdle = 2 * time.Second
 
-// A Letter is a dead letter with a name of its own, for whoever wants to look at
-// one, send it again or throw it away.
-type Letter struct {
-	bus.DeadLetter
-	// Ref stays the same from one listing to the next: twelve hex digits.
-	Ref string
-	// PublishedAt is when the message was first published, UTC.
-	PublishedAt time.Time
-}
+var _ bus.DeadLetterBox = (*Bus)(nil)
 
-// List returns at most limit dead letters of queue, newest first, and leaves them
-// there. While it reads, other readers see fewer.
-func (b *Bus) List(ctx context.Context, queue string, limit int) ([]Letter, error) {
-	var all []Letter
-	err := b.browse(ctx, queue, func(l Letter, _ *amqp.Delivery) error {
-		all = append(all, l)
-		return nil
-	})
-	slices.Reverse(all)
-	return all[:min(len(all), max(limit, 0))], err
-}
-
-// Show returns one dead letter, or ErrNoLetter.
-func (b *Bus) Show(ctx context.Context, queue, ref string) (Letter, error) {
-	var found *Letter
-	err := b.browse(ctx, queue, func(l Letter, _ *amqp.Delivery) error {
-		if l.Ref == ref {
-			found = &l
+// List implements bus.DeadLetterBox. While it reads, other readers see fewer.
+func (b *Bus) List(ctx context.Context, queue string, limit int) ([]bus.Letter, error) {
+	if limit <= 0 {
+		return nil, b.layout.known(queue)
+	}
+	var newest []bus.Letter
+	err := b.browse(ctx, queue, func(l bus.Letter, _ *amqp.Delivery) error {
+		if newest = append(newest, l); len(newest) >= 2*limit {
+			newest = slices.Clone(newest[len(newest)-limit:]) // lets go of the bodies before
 		}
 		return nil
-	})
-	switch {
-	case err != nil:
-		return Letter{}, err
-	case found == nil:
-		return Letter{}, fmt.Errorf("%w: %q in queue %q", ErrNoLetter, ref, queue)
+	}, nothing)
+	slices.Reverse(newest)
+	return newest[:min(len(newest), limit)], err
+}
+
+// Show implements bus.DeadLetterBox.
+func (b *Bus) Show(ctx context.Context, queue, ref string) (bus.Letter, error) {
+	var shown bus.Letter
+	w := bus.NewWanted([]string{ref})
+	err := b.browse(ctx, queue, func(l bus.Letter, _ *amqp.Delivery) error {
+		if w.Takes(l.Ref) {
+			shown = l
+		}
+		return nil
+	}, nothing)
+	if err != nil {
+		return bus.Letter{}, err
 	}
-	return *found, nil
+	return shown, w.Missing(queue)
 }
 
-// Replay puts dead letters back into their queue, oldest first, and returns how
-// many; without refs it takes all. Each is removed once the queue has it for
-// certain, so a crash in between leaves it in both.
+// removeGroup is how many letters are replayed at a time.
+const removeGroup = 200
+
+// Replay implements bus.DeadLetterBox. Letters are removed once the queue has them
+// for certain, 200 at a time: an error in between may leave so many in both.
 func (b *Bus) Replay(ctx context.Context, queue string, refs ...string) (int, error) {
-	return b.remove(ctx, queue, refs, func(l Letter) error {
-		now := time.Now()
-		h := headers(now)
-		h[headerKey] = l.Key
-		h[headerReplayed] = now.UnixNano()
-		it := &item{key: b.layout.queue(queue), mandatory: true, msg: publishing(l.Message, now, h)}
-		return b.pub.do(ctx, []*item{it}) // the default exchange: this queue alone
+	return b.remove(ctx, queue, refs, func(letters []found) error {
+		items := make([]*item, len(letters))
+		for i, l := range letters {
+			msg := replayPublishing(l.Letter, l.delivery.Headers, time.Now())
+			items[i] = &item{key: b.layout.queue(queue), mandatory: true, msg: msg} // the default exchange: this queue alone
+		}
+		return b.pub.do(ctx, items)
 	})
 }
 
-// Drop removes dead letters for good and returns how many; without refs it takes
-// all.
+// Drop implements bus.DeadLetterBox.
 func (b *Bus) Drop(ctx context.Context, queue string, refs ...string) (int, error) {
-	return b.remove(ctx, queue, refs, func(Letter) error { return nil })
+	return b.remove(ctx, queue, refs, func([]found) error { return nil })
+}
+
+// A found is a letter and the delivery it was read from.
+type found struct {
+	bus.Letter
+	delivery amqp.Delivery
 }
 
 // remove acknowledges those of refs for which f succeeds.
-func (b *Bus) remove(ctx context.Context, queue string, refs []string, f func(Letter) error) (n int, err error) {
-	err = b.browse(ctx, queue, func(l Letter, d *amqp.Delivery) error {
-		if len(refs) > 0 && !slices.Contains(refs, l.Ref) {
-			return nil
-		}
-		if err := f(l); err != nil {
+func (b *Bus) remove(ctx context.Context, queue string, refs []string, f func([]found) error) (n int, err error) {
+	w := bus.NewWanted(refs)
+	if w.Nothing() {
+		return 0, b.layout.known(queue)
+	}
+	var group []found
+	flush := func() error {
+		if err := f(group); err != nil {
 			return err
 		}
-		n++
-		return d.Ack(false)
-	})
-	if err == nil && n < len(refs) {
-		err = fmt.Errorf("%w: found %d of %d in queue %q", ErrNoLetter, n, len(refs), queue)
+		for _, l := range group {
+			if err := l.delivery.Ack(false); err != nil {
+				return err
+			}
+			n++
+		}
+		group = nil
+		return nil
+	}
+	err = b.browse(ctx, queue, func(l bus.Letter, d *amqp.Delivery) error {
+		if !w.Takes(l.Ref) {
+			return nil
+		}
+		if group = append(group, found{l, *d}); len(group) < removeGroup {
+			return nil
+		}
+		return flush()
+	}, flush)
+	if err == nil {
+		err = w.Missing(queue)
 	}
 	return n, err
 }
@@ -109,9 +121,9 @@ func (b *Bus) DeadLetters(ctx context.Context, queue string, limit int) ([]bus.D
 	return all, err
 }
 
-// browse runs f for each dead letter of queue, oldest first. What f does not
-// acknowledge goes back when the channel closes.
-func (b *Bus) browse(ctx context.Context, queue string, f func(Letter, *amqp.Delivery) error) error {
+// browse runs f for each dead letter of queue, oldest first, and then last. What
+// they do not acknowledge goes back when the channel closes.
+func (b *Bus) browse(ctx context.Context, queue string, f func(bus.Letter, *amqp.Delivery) error, last func() error) error {
 	if err := b.enter(); err != nil {
 		return err
 	}
@@ -143,23 +155,17 @@ func (b *Bus) browse(ctx context.Context, queue string, f func(Letter, *amqp.Del
 			if !ok {
 				return fmt.Errorf("read dead letters of %s: %w", queue, amqp.ErrClosed)
 			}
-			if err := f(newLetter(&d, queue), &d); err != nil {
+			if err := f(letter(&d, queue), &d); err != nil {
 				return err
 			}
 		case <-time.After(browseIdle):
-			return nil // another reader has them
+			return last() // another reader has the rest
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return nil
+	return last()
 }
 
-func newLetter(d *amqp.Delivery, queue string) Letter {
-	l := Letter{DeadLetter: letter(d, queue), PublishedAt: publishedAt(d)}
-	sum := sha256.New()
-	fmt.Fprintf(sum, "%q %q %q %d %d ", l.ID, l.Key, l.Reason, l.At.UnixNano(), l.PublishedAt.UnixNano())
-	sum.Write(l.Body)
-	l.Ref = hex.EncodeToString(sum.Sum(nil))[:12]
-	return l
-}
+// nothing is for a browse without an end to it.
+func nothing() error { return nil }

@@ -3,7 +3,6 @@ package rabbit_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -202,7 +201,7 @@ func TestTheBrokerPutsAsideWhatKillsItsConsumersAgainAndAgain(t *testing.T) {
 	consume(t, b, func(ctx context.Context, _ bus.Batch) error {
 		return errors.Join(b.DropSession(ctx), errTry)
 	})
-	var dead []rabbit.Letter
+	var dead []bus.Letter
 	eventually(t, "the message is a dead letter", func() bool {
 		var err error
 		if dead, err = b.List(context.Background(), bustest.Only, 10); err != nil {
@@ -317,59 +316,6 @@ func TestAWrongPasswordIsRefusedAtOnce(t *testing.T) {
 	_, err := rabbit.Open(context.Background(), rabbit.Config{URL: "amqp://guest:" + secret + "@" + host, Topology: bustest.Topology()})
 	if !errors.Is(err, rabbit.ErrAccess) || strings.Contains(err.Error(), secret) {
 		t.Errorf("got %v, want ErrAccess without the password", err)
-	}
-}
-
-func TestDeadLettersAreShownReplayedAndDropped(t *testing.T) {
-	b := mustOpen(t, config(t))
-	ctx := context.Background()
-	mustPublish(t, b, messages(0, 3)...)
-	var healed atomic.Bool
-	s := &seen{times: make(map[string]int)}
-	consume(t, b, func(_ context.Context, batch bus.Batch) error {
-		if healed.Load() {
-			s.add(batch)
-			return nil
-		}
-		reasons := map[int]error{}
-		for i, d := range batch.Deliveries {
-			reasons[i] = fmt.Errorf("no sense in %s", d.ID)
-		}
-		return &bus.Rejected{Reasons: reasons}
-	})
-	list := func(want int) (letters []rabbit.Letter) {
-		eventually(t, fmt.Sprintf("%d dead letters", want), func() bool {
-			var err error
-			if letters, err = b.List(ctx, bustest.Only, 10); err != nil {
-				t.Fatal(err)
-			}
-			return len(letters) == want
-		})
-		return letters
-	}
-	letters := list(3)
-	if again := list(3); again[0].Ref != letters[0].Ref || again[2].Ref != letters[2].Ref {
-		t.Error("references changed from one listing to the next")
-	}
-	shown, err := b.Show(ctx, bustest.Only, letters[1].Ref)
-	if err != nil || shown.ID != message(1).ID || shown.Key != message(1).Key || shown.PublishedAt.IsZero() {
-		t.Errorf("show: got %+v, %v, want message 1", shown, err)
-	}
-	healed.Store(true)
-	if n, err := b.Replay(ctx, bustest.Only, letters[2].Ref); n != 1 || err != nil {
-		t.Errorf("replay: got %d, %v, want 1", n, err)
-	}
-	eventually(t, "the replayed one was handled", func() bool { return s.distinct() == 1 })
-	list(2)
-	if _, err := b.Drop(ctx, bustest.Only, "nothing"); !errors.Is(err, rabbit.ErrNoLetter) {
-		t.Errorf("drop nothing: got %v, want ErrNoLetter", err)
-	}
-	if n, err := b.Drop(ctx, bustest.Only); n != 2 || err != nil {
-		t.Errorf("drop: got %d, %v, want 2", n, err)
-	}
-	list(0)
-	if _, err := b.Show(ctx, bustest.Only, letters[1].Ref); !errors.Is(err, rabbit.ErrNoLetter) {
-		t.Errorf("show what was dropped: got %v, want ErrNoLetter", err)
 	}
 }
 

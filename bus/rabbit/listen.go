@@ -133,20 +133,28 @@ type listener struct {
 	lost int // since the last pop
 }
 
-// add takes a delivery, unless it came before.
+// add takes a delivery, unless it came before. One of a schema that this build does
+// not read counts as lost.
 func (l *listener) add(d *amqp.Delivery) {
 	missed, again := l.count(d)
 	if again {
 		return
 	}
+	unreadable := readable(d.Headers) != nil
+	if unreadable {
+		missed++ // nobody here may see it
+	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.lost += missed
+	if unreadable {
+		return
+	}
 	if l.n == len(l.ring) {
 		l.grow()
 	}
 	l.ring[(l.head+l.n)%len(l.ring)] = decode(d).Message
 	l.n++
-	l.mu.Unlock()
 	select {
 	case l.wake <- struct{}{}:
 	default:

@@ -2,6 +2,7 @@ package rabbit
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"net/url"
 	"time"
@@ -11,9 +12,11 @@ import (
 	"muster/bus"
 )
 
-// Schema is the version of the envelope described here. A reader ignores headers
-// it does not know and does without those that are missing, so that old and new
-// processes may share a queue.
+// Schema is the version of the envelope described here. It is raised when an old
+// reader would misread a new message; then old readers put it aside instead. A new
+// header alone does not raise it: a reader ignores headers it does not know and
+// does without those that are missing, so that old and new processes may share a
+// queue.
 const Schema = 1
 
 // Headers of a message.
@@ -24,6 +27,7 @@ const (
 	headerReason   = "muster-reason"   // of a dead letter: what the handler said
 	headerQueue    = "muster-queue"    // of a dead letter: where it came from
 	headerDied     = "muster-died"     // of a dead letter: when, in ns since 1970
+	headerAttempts = "muster-attempts" // of a dead letter: how often it was delivered
 	headerReplayed = "muster-replayed" // when it came back from the dead letters, in ns since 1970
 	headerCount    = "x-delivery-count"
 	headerDeath    = "x-death"
@@ -51,6 +55,15 @@ func decode(d *amqp.Delivery) bus.Delivery {
 		Attempt:     attempt(d),
 		PublishedAt: publishedAt(d),
 	}
+}
+
+// readable returns why a delivery must not be taken for what it looks like: its
+// schema is newer than this build.
+func readable(h amqp.Table) error {
+	if n := number(h[headerSchema]); n > Schema {
+		return fmt.Errorf("message of schema version %d, this build reads up to %d", n, Schema)
+	}
+	return nil
 }
 
 // key is what the publisher gave, although the message took another way.
@@ -118,38 +131,6 @@ func firstDeath(h amqp.Table) amqp.Table {
 	return death
 }
 
-// letter reads a message of the dead-letter queue of queue.
-func letter(d *amqp.Delivery, queue string) bus.DeadLetter {
-	dead := bus.DeadLetter{Message: decode(d).Message, Queue: queue}
-	death := firstDeath(d.Headers)
-	if reason, ok := d.Headers[headerReason].(string); ok {
-		dead.Reason = reason
-	} else if reason, ok := death["reason"].(string); ok {
-		dead.Reason = "the broker gave up: " + reason
-	}
-	if name, ok := d.Headers[headerQueue].(string); ok {
-		dead.Queue = name
-	}
-	if ns := number(d.Headers[headerDied]); ns > 0 {
-		dead.At = time.Unix(0, ns).UTC()
-	} else if at, ok := death["time"].(time.Time); ok {
-		dead.At = at.UTC()
-	} else {
-		dead.At = d.Timestamp.UTC()
-	}
-	return dead
-}
-
-// deadPublishing is a rejected delivery on its way to the dead letters.
-func deadPublishing(d bus.DeadLetter, publishedAt time.Time) amqp.Publishing {
-	h := headers(publishedAt)
-	h[headerKey] = d.Key
-	h[headerReason] = d.Reason
-	h[headerQueue] = d.Queue
-	h[headerDied] = d.At.UnixNano()
-	return publishing(d.Message, publishedAt, h)
-}
-
 // scrub hides an error's text if it may hold the URL.
 func scrub(err error) error {
 	var parse *url.Error
@@ -157,9 +138,4 @@ func scrub(err error) error {
 		return errors.New("the broker's URL cannot be read")
 	}
 	return err
-}
-
-func clipReason(s string) string {
-	const limit = 500 // bytes
-	return s[:min(len(s), limit)]
 }

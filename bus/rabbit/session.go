@@ -54,6 +54,8 @@ type session struct {
 // An entry is one delivery of a session.
 type entry struct {
 	bus.Delivery
+	headers   amqp.Table
+	refused   error // why no handler may see it
 	tag       uint64
 	arrivedAt time.Time
 }
@@ -177,7 +179,9 @@ func (s *subscription) end(cur *session) {
 }
 
 func (cur *session) arrived(d *amqp.Delivery) {
-	e := &entry{Delivery: decode(d), tag: d.DeliveryTag, arrivedAt: time.Now()}
+	e := &entry{
+		Delivery: decode(d), headers: d.Headers, refused: readable(d.Headers), tag: d.DeliveryTag, arrivedAt: time.Now(),
+	}
 	cur.ackMu.Lock()
 	cur.acks.arrived(e.tag)
 	cur.ackMu.Unlock()
