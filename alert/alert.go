@@ -51,30 +51,6 @@ type Link struct {
 	LinkedAt  time.Time
 }
 
-// WatchKind says what a Watch follows.
-type WatchKind string
-
-// What can be watched. Friends follows the in-game friends list of each
-// character the user has linked; it comes with the first link.
-const (
-	WatchFriends   WatchKind = "friends"
-	WatchCharacter WatchKind = "character"
-	WatchOutfit    WatchKind = "outfit"
-)
-
-// A Watch is a person's wish to be told.
-type Watch struct {
-	ID        int64
-	User      UserID
-	Kind      WatchKind
-	Character event.CharacterID // for WatchCharacter
-	Outfit    event.OutfitID    // for WatchOutfit
-	CreatedAt time.Time
-	// Name is what to show: the character's name or the outfit's tag and name.
-	// Filled in by reads.
-	Name string
-}
-
 // A Cause is why an alert was written: the strongest watch that matched.
 type Cause string
 
@@ -83,7 +59,12 @@ type Cause string
 const (
 	ByCharacter Cause = "character"
 	ByFriend    Cause = "friend"
+	ByGroup     Cause = "group"
+	ByLeader    Cause = "leader"
 	ByOutfit    Cause = "outfit"
+	// OwnLogin is the person's own character coming on: the summary of who is on
+	// is due.
+	OwnLogin Cause = "own"
 )
 
 // An Alert is one line of the outbox: this user is to be told of this login.

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	maxLinks   = 25
+	maxLinks   = alert.MaxLinks
 	readWithin = 8 * time.Second // for a friends list, while the person waits
 )
 

@@ -8,7 +8,7 @@ import (
 	"muster/alert"
 )
 
-const maxWatches = 200
+const maxWatches = alert.MaxWatches
 
 // watchAdd follows a player or an outfit.
 func (b *Bot) watchAdd(ctx context.Context, i *interaction) (message, error) {

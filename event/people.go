@@ -14,6 +14,9 @@ type Character struct {
 	ResolvedAt time.Time `json:"resolved_at,omitzero"`
 	// Missing says that the query service does not know the id (deleted, or new).
 	Missing bool `json:"missing,omitempty"`
+	// Hidden says that its owner does not want to be named: then Name and Outfit are
+	// empty, and nobody is shown more than that it is a hidden player.
+	Hidden bool `json:"hidden,omitempty"`
 }
 
 // An Outfit is a clan. Tag may be empty.

@@ -78,6 +78,7 @@ func (s *Store) players(ctx context.Context, from, rest string, args ...any) ([]
 }
 
 // Characters returns those of ids that have a row, also those without a name yet.
+// Of hidden ones it says only that they are, and on which world.
 func (s *Store) Characters(ctx context.Context, ids []event.CharacterID) (map[event.CharacterID]event.Character, error) {
 	out := make(map[event.CharacterID]event.Character, len(ids))
 	err := eachIn(ids, func(marks string, args []any) error {
@@ -90,8 +91,18 @@ func (s *Store) Characters(ctx context.Context, ids []event.CharacterID) (map[ev
 	if err != nil {
 		return nil, fmt.Errorf("characters: %w", err)
 	}
+	hidden, err := s.Hidden(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("characters: %w", err)
+	}
+	for id := range hidden {
+		out[id] = event.Character{ID: id, World: out[id].World, Hidden: true}
+	}
 	return out, nil
 }
+
+// notHidden leaves out characters, as "c", who have hidden themselves.
+var notHidden = unlessHidden("c.id")
 
 // prefixRange returns the bounds of all lower-case texts that begin with prefix.
 // A range uses the index, and needs no escaping as LIKE does.
@@ -104,7 +115,7 @@ func prefixRange(prefix string) (from, to string) {
 // prefix, in any case, in the order of names.
 func (s *Store) FindCharacters(ctx context.Context, prefix string, limit int) ([]event.Character, error) {
 	from, to := prefixRange(prefix)
-	list, err := s.characters(ctx, "WHERE c.name_lower >= ? AND c.name_lower < ? AND c.name_lower <> '' ORDER BY c.name_lower, c.id LIMIT ?",
+	list, err := s.characters(ctx, notHidden+" AND c.name_lower >= ? AND c.name_lower < ? AND c.name_lower <> '' ORDER BY c.name_lower, c.id LIMIT ?",
 		from, to, atMost(limit))
 	if err != nil {
 		return nil, fmt.Errorf("find characters: %w", err)
@@ -115,7 +126,7 @@ func (s *Store) FindCharacters(ctx context.Context, prefix string, limit int) ([
 // CharacterByName returns the character of that name, in any case.
 func (s *Store) CharacterByName(ctx context.Context, name string) (event.Character, bool, error) {
 	from, _ := prefixRange(name)
-	list, err := s.characters(ctx, "WHERE c.name_lower = ? AND c.name_lower <> '' ORDER BY c.missing, c.id LIMIT 1", from)
+	list, err := s.characters(ctx, notHidden+" AND c.name_lower = ? AND c.name_lower <> '' ORDER BY c.missing, c.id LIMIT 1", from)
 	if err != nil {
 		return event.Character{}, false, fmt.Errorf("character by name: %w", err)
 	}
@@ -188,7 +199,7 @@ const fromCharacters = "characters c LEFT JOIN presence p ON p.character_id = c.
 
 // Player returns one character with its presence; false: never heard of.
 func (s *Store) Player(ctx context.Context, id event.CharacterID) (event.Player, bool, error) {
-	list, err := s.players(ctx, fromCharacters, "WHERE c.id = ?", int64(id))
+	list, err := s.players(ctx, fromCharacters, notHidden+" AND c.id = ?", int64(id))
 	if err != nil || len(list) == 0 {
 		return event.Player{}, false, wrap("player", err)
 	}
@@ -198,14 +209,14 @@ func (s *Store) Player(ctx context.Context, id event.CharacterID) (event.Player,
 // Members returns up to limit members of an outfit with their presence: those
 // online first, then by rank and name.
 func (s *Store) Members(ctx context.Context, o event.OutfitID, limit int) ([]event.Player, error) {
-	list, err := s.players(ctx, fromCharacters, "WHERE m.outfit_id = ? ORDER BY COALESCE(p.online, 0) DESC, "+
+	list, err := s.players(ctx, fromCharacters, notHidden+" AND m.outfit_id = ? ORDER BY COALESCE(p.online, 0) DESC, "+
 		"CASE WHEN m.ordinal = 0 THEN 1000 ELSE m.ordinal END, c.name_lower, c.id LIMIT ?", int64(o), atMost(limit))
 	return list, wrap("members", err)
 }
 
 // OnlineInOutfit returns the members of an outfit that are online, by name.
 func (s *Store) OnlineInOutfit(ctx context.Context, o event.OutfitID) ([]event.Player, error) {
-	list, err := s.players(ctx, fromCharacters, "WHERE m.outfit_id = ? AND p.online = 1 ORDER BY c.name_lower, c.id", int64(o))
+	list, err := s.players(ctx, fromCharacters, notHidden+" AND m.outfit_id = ? AND p.online = 1 ORDER BY c.name_lower, c.id", int64(o))
 	return list, wrap("online in outfit", err)
 }
 
@@ -213,7 +224,7 @@ func (s *Store) OnlineInOutfit(ctx context.Context, o event.OutfitID) ([]event.P
 // first, and when it was read; a zero time says never.
 func (s *Store) Friends(ctx context.Context, owner event.CharacterID) ([]event.Player, time.Time, error) {
 	list, err := s.players(ctx, "friends f JOIN "+"characters c ON c.id = f.friend_id LEFT JOIN presence p ON p.character_id = c.id",
-		"WHERE f.owner_id = ? ORDER BY COALESCE(p.online, 0) DESC, c.name_lower, c.id", int64(owner))
+		notHidden+" AND f.owner_id = ? ORDER BY COALESCE(p.online, 0) DESC, c.name_lower, c.id", int64(owner))
 	if err != nil {
 		return nil, time.Time{}, wrap("friends", err)
 	}
@@ -227,7 +238,7 @@ func (s *Store) Friends(ctx context.Context, owner event.CharacterID) ([]event.P
 // OnlineNow returns up to limit characters that are online on world (0: on any),
 // the latest to come first.
 func (s *Store) OnlineNow(ctx context.Context, world event.World, limit int) ([]event.Player, error) {
-	where, args := "WHERE p.online = 1 ", []any{}
+	where, args := notHidden+" AND p.online = 1 ", []any{}
 	if world != 0 {
 		where += "AND p.world = ? "
 		args = append(args, int64(world))
@@ -270,7 +281,7 @@ func (s *Store) StaleOnline(ctx context.Context, lastSeenBefore time.Time, limit
 func (s *Store) RecentSessions(ctx context.Context, id event.CharacterID, limit int) ([]event.Session, error) {
 	var out []event.Session
 	rows, err := s.r.QueryContext(ctx, "SELECT character_id, world, started_at, inferred, ended_at, end_reason FROM sessions "+
-		"WHERE character_id = ? ORDER BY started_at DESC LIMIT ?", int64(id), atMost(limit))
+		unlessHidden("character_id")[1:]+" AND character_id = ? ORDER BY started_at DESC LIMIT ?", int64(id), atMost(limit))
 	err = collect(rows, err, func(rows *sql.Rows) error {
 		var row event.Session
 		var start, inferred, end int64

@@ -12,20 +12,28 @@ import (
 
 var (
 	linkShape      = newShape("links", "user_id character_id linked_ns", "user_id, character_id")
-	watchShape     = newShape("watches", "user_id kind target created_ns", "target, kind, user_id")
+	watchShape     = newShape("watches", "user_id kind target created_ns worlds muted muted_until_ns max_ordinal", "target, kind, user_id")
 	recipientShape = newShape("recipients", "user_id dm_channel closed closed_ns", "user_id", "dm_channel", "closed", "closed_ns")
 )
 
 // Link notes that a user plays a character; added is false if that was known.
-// With a user's first link comes a watch on friends.
+// With a user's first link comes a watch on friends. Beyond alert.MaxLinks it
+// fails with an *alert.LimitError.
 func (s *Store) Link(ctx context.Context, l alert.Link) (added bool, err error) {
 	if l.User <= 0 || l.Character <= 0 {
 		return false, fmt.Errorf("link: %w: user %d, character %d", ErrData, l.User, l.Character)
 	}
 	err = s.write(ctx, func(t *tx) error {
+		others, err := t.count(ctx, "SELECT COUNT(*) FROM links WHERE user_id = ? AND character_id <> ?", int64(l.User), int64(l.Character))
+		if err != nil {
+			return err
+		}
 		first, err := t.count(ctx, "SELECT COUNT(*) FROM links WHERE user_id = ?", int64(l.User))
 		if err != nil {
 			return err
+		}
+		if others >= alert.MaxLinks && others == first {
+			return &alert.LimitError{What: "links", Most: alert.MaxLinks}
 		}
 		if _, err := t.addCharacters(ctx, []event.CharacterID{l.Character}); err != nil {
 			return err
@@ -36,7 +44,7 @@ func (s *Store) Link(ctx context.Context, l alert.Link) (added bool, err error) 
 		}
 		added = n > 0
 		if first == 0 {
-			_, err = t.insert(ctx, watchShape, []any{int64(l.User), string(alert.WatchFriends), 0, nano(l.LinkedAt)})
+			_, err = t.insert(ctx, watchShape, watchRow(alert.Watch{User: l.User, Kind: alert.WatchFriends, CreatedAt: l.LinkedAt}, 0))
 		}
 		return err
 	})
@@ -47,7 +55,7 @@ func (s *Store) Link(ctx context.Context, l alert.Link) (added bool, err error) 
 }
 
 // Unlink undoes Link; false: there was no such link. The watch on friends goes
-// with the last link.
+// with the user's last link, the friends list with the character's.
 func (s *Store) Unlink(ctx context.Context, u alert.UserID, c event.CharacterID) (removed bool, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, "DELETE FROM links WHERE user_id = ? AND character_id = ?", int64(u), int64(c))
@@ -56,7 +64,10 @@ func (s *Store) Unlink(ctx context.Context, u alert.UserID, c event.CharacterID)
 		}
 		removed = n > 0
 		left, err := t.count(ctx, "SELECT COUNT(*) FROM links WHERE user_id = ?", int64(u))
-		if err != nil || left > 0 || !removed {
+		if err != nil || !removed {
+			return err
+		}
+		if err := t.dropFriends(ctx, []event.CharacterID{c}); err != nil || left > 0 {
 			return err
 		}
 		_, err = t.exec(ctx, "DELETE FROM watches WHERE user_id = ? AND kind = 'friends'", int64(u))
@@ -75,16 +86,28 @@ func (t *tx) count(ctx context.Context, text string, args ...any) (n int64, err 
 }
 
 // Links returns the characters that a user plays, in the order they were linked.
+// One that somebody else has hidden comes without a name.
 func (s *Store) Links(ctx context.Context, u alert.UserID) ([]event.Character, error) {
 	list, err := s.characters(ctx, "JOIN links l ON l.character_id = c.id WHERE l.user_id = ? ORDER BY l.linked_ns, c.id", int64(u))
 	if err != nil {
 		return nil, fmt.Errorf("links: %w", err)
 	}
-	return list, nil
+	ids := make([]event.CharacterID, len(list))
+	for i, c := range list {
+		ids[i] = c.ID
+	}
+	hidden, err := s.Hidden(ctx, ids)
+	for i, c := range list {
+		if by, ok := hidden[c.ID]; ok && by != u {
+			list[i] = event.Character{ID: c.ID, World: c.World, Hidden: true}
+		}
+	}
+	return list, wrap("links", err)
 }
 
 // AddWatch stores a wish to be told and returns it with its id and name. added is
-// false when the user had it already.
+// false when the user had it already, which then stays as it is: see UpdateWatch.
+// Beyond alert.MaxWatches it fails with an *alert.LimitError.
 func (s *Store) AddWatch(ctx context.Context, w alert.Watch) (_ alert.Watch, added bool, err error) {
 	target, err := watchTarget(w)
 	if err != nil {
@@ -96,8 +119,23 @@ func (s *Store) AddWatch(ctx context.Context, w alert.Watch) (_ alert.Watch, add
 				return err
 			}
 		}
-		n, err := t.insert(ctx, watchShape, []any{int64(w.User), string(w.Kind), target, nano(w.CreatedAt)})
-		added = n > 0
+		if w.Kind == alert.WatchGroup {
+			n, err := t.count(ctx, "SELECT COUNT(*) FROM watch_groups WHERE id = ? AND user_id = ?", w.Group, int64(w.User))
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				return fmt.Errorf("%w: user %d has no group %d", ErrData, w.User, w.Group)
+			}
+		}
+		n, err := t.insert(ctx, watchShape, watchRow(w, target))
+		if added = n > 0; err != nil || !added {
+			return err
+		}
+		all, err := t.count(ctx, "SELECT COUNT(*) FROM watches WHERE user_id = ?", int64(w.User))
+		if err == nil && all > alert.MaxWatches {
+			err = &alert.LimitError{What: "watches", Most: alert.MaxWatches}
+		}
 		return err
 	})
 	if err != nil {
@@ -113,15 +151,62 @@ func (s *Store) AddWatch(ctx context.Context, w alert.Watch) (_ alert.Watch, add
 	return found[0], added, nil
 }
 
+// maxOrdinal is more ranks than any outfit has.
+const maxOrdinal = 100
+
+func watchRow(w alert.Watch, target int64) []any {
+	if w.MaxOrdinal <= 0 || w.MaxOrdinal > maxOrdinal {
+		w.MaxOrdinal = alert.DefaultOrdinal
+	}
+	if !w.Muted {
+		w.MutedUntil = time.Time{}
+	}
+	return []any{int64(w.User), string(w.Kind), target, nano(w.CreatedAt), alert.FormatWorlds(w.Worlds), bit(w.Muted),
+		nano(w.MutedUntil), w.MaxOrdinal}
+}
+
+// UpdateWatch stores the worlds, the mute and, for leaders, the rank of the watch
+// with w's id and user; false: the user has none with this id.
+func (s *Store) UpdateWatch(ctx context.Context, w alert.Watch) (found bool, err error) {
+	if err := checkWorlds(w.Worlds); err != nil {
+		return false, fmt.Errorf("update watch: %w", err)
+	}
+	row := watchRow(w, 0)
+	err = s.write(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, "UPDATE watches SET worlds = ?, muted = ?, muted_until_ns = ?, max_ordinal = ? WHERE id = ? AND user_id = ?",
+			append(row[4:8:8], w.ID, int64(w.User))...)
+		found = n > 0
+		return err
+	})
+	return found, wrap("update watch", err)
+}
+
+func checkWorlds(worlds []event.World) error {
+	if len(worlds) > alert.MaxWorlds {
+		return &alert.LimitError{What: "worlds", Most: alert.MaxWorlds}
+	}
+	for _, w := range worlds {
+		if w <= 0 {
+			return fmt.Errorf("%w: world %d", ErrData, w)
+		}
+	}
+	return nil
+}
+
 func watchTarget(w alert.Watch) (int64, error) {
+	if err := checkWorlds(w.Worlds); err != nil {
+		return 0, err
+	}
 	switch {
 	case w.User <= 0:
 	case w.Kind == alert.WatchFriends:
 		return 0, nil
 	case w.Kind == alert.WatchCharacter && w.Character > 0:
 		return int64(w.Character), nil
-	case w.Kind == alert.WatchOutfit && w.Outfit > 0:
+	case (w.Kind == alert.WatchOutfit || w.Kind == alert.WatchLeaders) && w.Outfit > 0:
 		return int64(w.Outfit), nil
+	case w.Kind == alert.WatchGroup && w.Group > 0:
+		return w.Group, nil
 	}
 	return 0, fmt.Errorf("%w: watch %q by user %d on character %d, outfit %d", ErrData, w.Kind, w.User, w.Character, w.Outfit)
 }
@@ -151,9 +236,12 @@ func (s *Store) Watches(ctx context.Context, u alert.UserID) ([]alert.Watch, err
 func (s *Store) watches(ctx context.Context, where string, args ...any) ([]alert.Watch, error) {
 	var out []alert.Watch
 	rows, err := s.r.QueryContext(ctx, "SELECT w.id, w.user_id, w.kind, w.target, w.created_ns, "+
-		"COALESCE(c.name, ''), COALESCE(o.tag, ''), COALESCE(o.name, '') FROM watches w "+
-		"LEFT JOIN characters c ON w.kind = 'character' AND c.id = w.target "+
-		"LEFT JOIN outfits o ON w.kind = 'outfit' AND o.id = w.target WHERE "+where+" ORDER BY w.created_ns, w.id", args...)
+		"w.worlds, w.muted, w.muted_until_ns, w.max_ordinal, "+
+		"COALESCE(c.name, ''), COALESCE(o.tag, ''), COALESCE(o.name, ''), COALESCE(g.name, '') FROM watches w "+
+		"LEFT JOIN characters c ON w.kind = 'character' AND c.id = w.target AND NOT EXISTS "+
+		"(SELECT 1 FROM hidden_characters h WHERE h.character_id = c.id) "+
+		"LEFT JOIN outfits o ON w.kind IN ('outfit', 'leaders') AND o.id = w.target "+
+		"LEFT JOIN watch_groups g ON w.kind = 'group' AND g.id = w.target WHERE "+where+" ORDER BY w.created_ns, w.id", args...)
 	err = collect(rows, err, func(rows *sql.Rows) error {
 		w, err := scanWatch(rows)
 		out = append(out, w)
@@ -164,17 +252,27 @@ func (s *Store) watches(ctx context.Context, where string, args ...any) ([]alert
 
 func scanWatch(rows *sql.Rows) (alert.Watch, error) {
 	var w alert.Watch
-	var target, created int64
-	var character, tag, outfit string
-	if err := rows.Scan(&w.ID, (*int64)(&w.User), (*string)(&w.Kind), &target, &created, &character, &tag, &outfit); err != nil {
+	var target, created, muted, until int64
+	var worlds, character, tag, outfit, group string
+	err := rows.Scan(&w.ID, (*int64)(&w.User), (*string)(&w.Kind), &target, &created, &worlds, &muted, &until, &w.MaxOrdinal,
+		&character, &tag, &outfit, &group)
+	if err != nil {
 		return w, err
 	}
-	w.CreatedAt = fromNano(created)
+	w.CreatedAt, w.Muted, w.MutedUntil = fromNano(created), muted != 0, fromNano(until)
+	if w.Kind != alert.WatchLeaders {
+		w.MaxOrdinal = 0
+	}
+	if w.Worlds, err = alert.ParseWorlds(worlds); err != nil {
+		return w, err
+	}
 	switch w.Kind {
 	case alert.WatchFriends:
 	case alert.WatchCharacter:
 		w.Character, w.Name = event.CharacterID(target), character
-	case alert.WatchOutfit:
+	case alert.WatchGroup:
+		w.Group, w.Name = target, group
+	case alert.WatchOutfit, alert.WatchLeaders:
 		w.Outfit, w.Name = event.OutfitID(target), outfit
 		if tag != "" {
 			w.Name = "[" + tag + "] " + outfit

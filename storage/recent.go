@@ -1,0 +1,62 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"muster/alert"
+)
+
+// RecentAlerts returns a user's newest alerts, told or not, the newest first. They
+// are kept for some days.
+func (s *Store) RecentAlerts(ctx context.Context, u alert.UserID, limit int) ([]alert.Recent, error) {
+	var out []alert.Recent
+	rows, err := s.r.QueryContext(ctx, "SELECT a.world, a.cause, a.login_at, a.created_ns, a.state, a.reason, a.settled_ns, "+
+		characterCols+" FROM alerts a JOIN characters c ON c.id = a.character_id"+characterJoin+unlessHidden("a.character_id")+
+		" AND a.user_id = ? ORDER BY a.created_ns DESC, a.k LIMIT ?", int64(u), atMost(limit))
+	err = collect(rows, err, func(rows *sql.Rows) error {
+		r, err := scanRecent(rows)
+		out = append(out, r)
+		return err
+	})
+	return out, wrap("recent alerts", err)
+}
+
+func scanRecent(rows *sql.Rows) (alert.Recent, error) {
+	var r alert.Recent
+	var c characterRow
+	var login, created, state, settled int64
+	var reason string
+	err := rows.Scan(append([]any{(*int32)(&r.World), (*string)(&r.Cause), &login, &created, &state, &reason, &settled}, c.into()...)...)
+	if err != nil {
+		return r, err
+	}
+	r.LoginAt, r.At, r.Fate = fromSec(login), fromNano(created), alert.Waiting
+	if settled != 0 {
+		r.At = fromNano(settled)
+	}
+	switch state {
+	case alertSent:
+		r.Fate = alert.Told
+	case alertGaveUp:
+		r.Fate = alert.Dropped
+		r.Reason, r.Detail = splitReason(reason)
+	}
+	r.Who, err = c.character()
+	return r, err
+}
+
+// knownReasons are the words that begin a stored reason; anything else is what
+// Discord said, from before there were words.
+var knownReasons = []alert.Reason{alert.Expired, alert.Gone, alert.Unfollowed, alert.Muted, alert.Paused, alert.InGame, alert.TooFew,
+	alert.Cooldown, alert.Quiet, alert.NobodyOn, alert.Closed, alert.Refused}
+
+func splitReason(text string) (alert.Reason, string) {
+	word, detail, _ := strings.Cut(text, ": ")
+	if slices.Contains(knownReasons, alert.Reason(word)) {
+		return alert.Reason(word), detail
+	}
+	return alert.Refused, text
+}
