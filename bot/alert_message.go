@@ -75,22 +75,8 @@ func (b *Bot) othersOn(ctx context.Context, a alert.Alert) string {
 	return count(n, "other friend is", "other friends are") + " on"
 }
 
-// press answers a button.
-func (b *Bot) press(ctx context.Context, i *interaction) (message, error) {
-	if i.pressed == pressWho {
-		return b.whoElse(ctx, i)
-	}
-	if text, ok := strings.CutPrefix(i.pressed, pressStop); ok {
-		id, err := event.ParseCharacterID(text)
-		if err == nil {
-			return b.stopTelling(ctx, i, id)
-		}
-	}
-	return message{}, tell("This button is from another version of me and does nothing any more. `/help` shows what I can do.")
-}
-
 // whoElse lists the asker's friends who are on.
-func (b *Bot) whoElse(ctx context.Context, i *interaction) (message, error) {
+func (b *Bot) whoElse(ctx context.Context, i *interaction, _ string) (message, error) {
 	on, err := b.friendsOn(ctx, i.by)
 	if err != nil {
 		return message{}, err
@@ -109,7 +95,11 @@ func (b *Bot) whoElse(ctx context.Context, i *interaction) (message, error) {
 
 // stopTelling removes the watch on a player, or says where the news come from
 // and how to end them.
-func (b *Bot) stopTelling(ctx context.Context, i *interaction, id event.CharacterID) (message, error) {
+func (b *Bot) stopTelling(ctx context.Context, i *interaction, arg string) (message, error) {
+	id, err := event.ParseCharacterID(arg)
+	if err != nil {
+		return b.oldControl(ctx, i, arg)
+	}
 	watches, err := b.cfg.Store.Watches(ctx, i.by)
 	if err != nil {
 		return message{}, err

@@ -66,7 +66,7 @@ func TestButtonsAnswer(t *testing.T) {
 }
 
 func TestOldButtonsSayThatTheyAreOld(t *testing.T) {
-	b := &Bot{}
+	b := &Bot{controls: controlTable()}
 	for _, id := range []string{"", "v0:what", "v1:stop:x", "v1:stop:-1"} {
 		_, err := b.press(t.Context(), &interaction{pressed: id})
 		if err == nil || !strings.Contains(err.Error(), "another version") {

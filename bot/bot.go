@@ -90,6 +90,7 @@ type Bot struct {
 	transport *transport
 	rest      *rest
 	commands  map[string]command
+	controls  map[string]control
 	alerts    *alertLoop
 
 	serving    chan struct{} // one slot per interaction being answered
@@ -131,6 +132,7 @@ func New(cfg Config) (*Bot, error) {
 	b.transport = newTransport(base, userAgent(cfg), b.log, m, b.refuse)
 	b.rest = &rest{client: &http.Client{Transport: b.transport, CheckRedirect: noRedirect}, redact: red}
 	b.commands = commandTable()
+	b.controls = controlTable()
 	b.alerts = newAlertLoop(b)
 	return b, nil
 }

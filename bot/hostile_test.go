@@ -116,7 +116,7 @@ func TestAForgedButtonTouchesNobodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := &interaction{by: uid, pressed: pressStop + other.String()}
-	bot := &Bot{cfg: Config{Store: b.store}}
+	bot := &Bot{cfg: Config{Store: b.store}, controls: controlTable()}
 	if _, err := bot.press(b.ctx(), i); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ const (
 	interactionCommand      = 2
 	interactionComponent    = 3
 	interactionAutocomplete = 4
+	interactionForm         = 5
 )
 
 // Kinds of command options.
@@ -49,7 +50,9 @@ type interaction struct {
 
 	by      alert.UserID
 	command commandData
-	pressed string // the component's custom id
+	pressed string   // the custom id of the component or form
+	values  []string // what was chosen in a menu, at most 25
+	fields  map[string]string
 }
 
 type discordUser struct {
@@ -92,14 +95,53 @@ func decodeInteraction(raw []byte) (*interaction, error) {
 		}
 	case interactionComponent:
 		var d struct {
-			CustomID string `json:"custom_id"`
+			CustomID string   `json:"custom_id"`
+			Values   []string `json:"values"`
 		}
 		if err := json.Unmarshal(i.Data, &d); err != nil {
 			return nil, fmt.Errorf("%w: component malformed", errInteraction)
 		}
 		i.pressed = clip(d.CustomID, 100)
+		for _, v := range d.Values[:min(len(d.Values), maxChoices)] {
+			i.values = append(i.values, clip(v, 100))
+		}
+	case interactionForm:
+		if err := i.form(); err != nil {
+			return nil, err
+		}
 	}
 	return &i, nil
+}
+
+// form reads what was written into a form.
+func (i *interaction) form() error {
+	var d struct {
+		CustomID   string `json:"custom_id"`
+		Components []struct {
+			Components []struct {
+				CustomID string `json:"custom_id"`
+				Value    string `json:"value"`
+			} `json:"components"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(i.Data, &d); err != nil {
+		return fmt.Errorf("%w: form malformed", errInteraction)
+	}
+	i.pressed, i.fields = clip(d.CustomID, 100), map[string]string{}
+	for _, r := range d.Components[:min(len(d.Components), 5)] {
+		for _, c := range r.Components[:min(len(r.Components), 5)] {
+			i.fields[clip(c.CustomID, 100)] = clip(strings.TrimSpace(c.Value), 100)
+		}
+	}
+	return nil
+}
+
+// value returns the one thing that was chosen, "" if none was.
+func (i *interaction) value() string {
+	if len(i.values) == 0 {
+		return ""
+	}
+	return i.values[0]
 }
 
 // who finds the person: in a guild there is a member, in a direct message a user
@@ -118,6 +160,15 @@ func (i *interaction) who() error {
 	}
 	i.by = id
 	return nil
+}
+
+// name says in the log what somebody did: the command, or what a component does.
+func (i *interaction) name() string {
+	if i.command.Name != "" {
+		return i.command.path()
+	}
+	verb, _ := splitControl(i.pressed)
+	return "component " + verb
 }
 
 // path returns the command with its subcommand: "watch add".

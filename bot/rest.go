@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
+	"net/textproto"
 	"net/url"
 )
 
@@ -23,13 +25,21 @@ type rest struct {
 // retry. The error wraps *apiError for an answer that refuses, *waitError for a
 // request not sent, errStopped after the token was refused.
 func (c *rest) do(ctx context.Context, method, path string, in, out any) error {
+	if in == nil {
+		return c.send(ctx, method, path, nil, "", out)
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("encode request: %w", err)
+	}
+	return c.send(ctx, method, path, body, "application/json", out)
+}
+
+// send is do for a body that is encoded already.
+func (c *rest) send(ctx context.Context, method, path string, in []byte, kind string, out any) error {
 	var body io.Reader
 	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("encode request: %w", err)
-		}
-		body = bytes.NewReader(b)
+		body = bytes.NewReader(in)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "https://discord.com/api/v10"+path, body)
 	if err != nil {
@@ -37,7 +47,7 @@ func (c *rest) do(ctx context.Context, method, path string, in, out any) error {
 	}
 	req.Header.Set("Authorization", "Bot "+c.redact.token)
 	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", kind)
 	}
 	resp, err := c.client.Do(req)
 	if err != nil {
@@ -121,6 +131,40 @@ func (c *rest) callback(ctx context.Context, i *interaction, kind int, data any)
 
 // editAnswer replaces the first response of an interaction.
 func (c *rest) editAnswer(ctx context.Context, i *interaction, m message) error {
-	return c.do(ctx, http.MethodPatch,
-		"/webhooks/"+url.PathEscape(i.ApplicationID)+"/"+url.PathEscape(i.Token)+"/messages/@original", m, nil)
+	path := "/webhooks/" + url.PathEscape(i.ApplicationID) + "/" + url.PathEscape(i.Token) + "/messages/@original"
+	if m.file == nil {
+		return c.do(ctx, http.MethodPatch, path, m, nil)
+	}
+	body, kind, err := withFile(m)
+	if err != nil {
+		return fmt.Errorf("encode request: %w", err)
+	}
+	return c.send(ctx, http.MethodPatch, path, body, kind, nil)
+}
+
+// withFile writes a message and its file as the parts of one form.
+func withFile(m message) (body []byte, kind string, err error) {
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	h := textproto.MIMEHeader{}
+	h.Set("Content-Disposition", `form-data; name="payload_json"`)
+	h.Set("Content-Type", "application/json")
+	part, err := w.CreatePart(h)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := json.NewEncoder(part).Encode(m); err != nil {
+		return nil, "", err
+	}
+	file, err := w.CreateFormFile("files[0]", m.Attachments[0].Filename)
+	if err != nil {
+		return nil, "", err
+	}
+	if _, err := file.Write(m.file); err != nil {
+		return nil, "", err
+	}
+	if err := w.Close(); err != nil {
+		return nil, "", err
+	}
+	return b.Bytes(), w.FormDataContentType(), nil
 }

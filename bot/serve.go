@@ -56,8 +56,8 @@ func (b *Bot) serve(i *interaction, at time.Time) {
 		err = b.serveTyping(ctx, i, at)
 	case interactionCommand:
 		err = b.serveCommand(ctx, i, at)
-	case interactionComponent:
-		err = b.serveComponent(ctx, i, at)
+	case interactionComponent, interactionForm:
+		err = b.serveControl(ctx, i, at)
 	default:
 		outcome = "unknown"
 	}
@@ -66,7 +66,7 @@ func (b *Bot) serve(i *interaction, at time.Time) {
 		if errors.Is(err, errDropped) {
 			outcome = "dropped"
 		}
-		b.log.Warn("interaction not answered", "command", i.command.path(), "err", b.redact.err(err))
+		b.log.Warn("interaction not answered", "command", i.name(), "err", b.redact.err(err))
 	}
 	b.metrics.interactions.WithLabelValues(outcome).Inc()
 }
@@ -87,9 +87,39 @@ func (b *Bot) serveCommand(ctx context.Context, i *interaction, at time.Time) er
 	return b.deferred(ctx, i, at, cmd.private, cmd.run)
 }
 
-// serveComponent answers a pressed button, always privately.
-func (b *Bot) serveComponent(ctx context.Context, i *interaction, at time.Time) error {
+// serveControl answers what was pressed, chosen or written into a form.
+func (b *Bot) serveControl(ctx context.Context, i *interaction, at time.Time) error {
+	c, arg := b.control(i.pressed)
+	switch c.how {
+	case asks:
+		f, err := b.open(ctx, i, at, c, arg)
+		if err != nil {
+			return b.first(ctx, i, at, respondMessage, b.excuse(i, err, flagEphemeral))
+		}
+		return b.first(ctx, i, at, respondForm, f)
+	case updates:
+		if err := b.first(ctx, i, at, respondDeferredUpdate, nil); err != nil {
+			return err
+		}
+		return b.edit(ctx, i, b.answer(ctx, i, (*Bot).press))
+	}
 	return b.deferred(ctx, i, at, true, (*Bot).press)
+}
+
+// open makes a form, which cannot be deferred.
+func (b *Bot) open(ctx context.Context, i *interaction, at time.Time, c control, arg string) (f form, err error) {
+	ctx, cancel := context.WithDeadline(ctx, at.Add(typingWithin))
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			func() {
+				defer b.recovered(i.name())
+				panic(p)
+			}()
+			err = errors.New("panic")
+		}
+	}()
+	return c.open(b, ctx, i, arg)
 }
 
 // deferred tells Discord that an answer will come, makes it and sends it.
@@ -111,22 +141,31 @@ func (b *Bot) answer(ctx context.Context, i *interaction, run runFunc) (m messag
 	defer func() {
 		if p := recover(); p != nil {
 			func() {
-				defer b.recovered(i.command.path())
+				defer b.recovered(i.name())
 				panic(p)
 			}()
 			m = plain(textBroken)
 		}
 	}()
 	m, err := run(b, ctx, i)
-	var said *userError
-	switch {
-	case err == nil:
-		return m
-	case errors.As(err, &said):
-		return plain(said.text)
+	if err != nil {
+		return b.excuse(i, err, 0)
 	}
-	b.log.Error("command went wrong", "command", i.command.path(), "err", err)
-	return plain(textBroken)
+	return m
+}
+
+// excuse puts what went wrong into words.
+func (b *Bot) excuse(i *interaction, err error, flags int) message {
+	text := textBroken
+	var said *userError
+	if errors.As(err, &said) {
+		text = said.text
+	} else {
+		b.log.Error("command went wrong", "command", i.name(), "err", err)
+	}
+	m := plain(text)
+	m.Flags = flags
+	return m
 }
 
 // first sends the first response, twice if need be. An interaction that was

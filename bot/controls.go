@@ -1,0 +1,65 @@
+package bot
+
+import (
+	"context"
+	"strings"
+)
+
+// A control is what happens when somebody presses a button, chooses from a menu
+// or sends a form. Its id is "v1:", a verb, and what it is about: it must stay
+// readable for ever, for old messages keep their buttons.
+type control struct {
+	how controlHow
+	run func(b *Bot, ctx context.Context, i *interaction, arg string) (message, error)
+	// open returns the form of one that asks.
+	open func(b *Bot, ctx context.Context, i *interaction, arg string) (form, error)
+}
+
+// A controlHow says where the answer goes.
+type controlHow int
+
+const (
+	replies controlHow = iota // into a new message that only the asker sees
+	updates                   // in place of the message it belongs to
+	asks                      // it opens a form
+)
+
+// controlTable is what the bot's components do, by their verb.
+func controlTable() map[string]control {
+	return map[string]control{
+		"who":  {run: (*Bot).whoElse},
+		"stop": {run: (*Bot).stopTelling},
+	}
+}
+
+const controlVersion = "v1:"
+
+// splitControl takes an id apart: "v1:stop:5428" is "stop" and "5428".
+func splitControl(id string) (verb, arg string) {
+	rest, ok := strings.CutPrefix(id, controlVersion)
+	if !ok {
+		return "unknown", ""
+	}
+	verb, arg, _ = strings.Cut(rest, ":")
+	return verb, arg
+}
+
+// control returns what the component called id does.
+func (b *Bot) control(id string) (control, string) {
+	verb, arg := splitControl(id)
+	if c, ok := b.controls[verb]; ok {
+		return c, arg
+	}
+	return control{run: (*Bot).oldControl}, arg
+}
+
+// press does what the component does.
+func (b *Bot) press(ctx context.Context, i *interaction) (message, error) {
+	c, arg := b.control(i.pressed)
+	return c.run(b, ctx, i, arg)
+}
+
+// oldControl answers for a component that does nothing any more.
+func (b *Bot) oldControl(context.Context, *interaction, string) (message, error) {
+	return message{}, tell("This button is from another version of me and does nothing any more. `/help` shows what I can do.")
+}
