@@ -59,7 +59,7 @@ type Heartbeat struct {
 // Phase returns the second within 30 at which the node beats, which tells two
 // nodes apart; ok is false when the heartbeat has no time.
 func (h Heartbeat) Phase() (seconds int, ok bool) {
-	return int(h.At.Unix() % 30), !h.At.IsZero()
+	return int(h.At.Unix() % beatEvery), !h.At.IsZero()
 }
 
 // envelope is the outer object of every message.

@@ -121,6 +121,9 @@ func (h *Health) Subscribed(now time.Time) {
 // Waiting reports whether the connection is so new that nothing can flow yet.
 func (h *Health) Waiting() bool { return h.up && h.subscribed.IsZero() }
 
+// Flows reports whether there is a connection over which something can flow.
+func (h *Health) Flows() bool { return h.up && !h.subscribed.IsZero() }
+
 // Disconnected says that the connection is gone, or was not to be had, and why.
 func (h *Health) Disconnected(reason string) {
 	h.up, h.reason, h.subscribed = false, reason, time.Time{}

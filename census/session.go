@@ -103,6 +103,10 @@ func (s *Stream) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 			if err := conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(s.cfg.WriteTimeout)); err != nil {
 				return fmt.Errorf("ping: %w", err)
 			}
+		case <-s.move:
+			if time.Since(s.dialedAt) >= s.cfg.MinReconnect {
+				return errMove
+			}
 		case <-check.C:
 			check.Reset(backoff.Around(s.cfg.CheckEvery))
 			if s.check.ask() {
@@ -117,7 +121,11 @@ func (s *Stream) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 
 func (s *Stream) begin() {
 	s.refusals, s.failures, s.served, s.confirmed = 0, 0, true, time.Time{}
-	s.goodSince = time.Time{}
+	s.goodSince, s.beat = time.Time{}, -1
+	select {
+	case <-s.move: // it was about the connection before
+	default:
+	}
 	s.seen.reconnected()
 	s.check.opened()
 	s.setHealth(func(h *Health, now time.Time) { h.Connected(now) })
@@ -218,7 +226,7 @@ func (s *Stream) heartbeat(b Heartbeat, at time.Time) {
 			h.Endpoint(w, online, at)
 		}
 		if phase, ok := b.Phase(); ok {
-			s.stats.Phase = phase
+			s.phase(phase)
 		}
 	})
 	if s.h.Heartbeat != nil {

@@ -85,10 +85,13 @@ type Stream struct {
 	confirmed time.Time // when this connection's subscription was last known to be whole; zero before
 	dialedAt  time.Time // last reconnect that was not the first dial
 	goodSince time.Time // since when events have come on this connection
+	beat      int       // phase of the last heartbeat on this connection, -1 before
+	move      chan struct{}
 
 	mu     sync.Mutex // guards what follows, which other goroutines read
 	health *Health
 	last   map[event.World]event.StreamState // as told
+	link   Link
 	stats  Stats
 }
 
@@ -107,6 +110,8 @@ func NewStream(cfg StreamConfig) (*Stream, error) {
 		wait:   retryDelay{base: cfg.BackoffBase, limit: cfg.BackoffLimit},
 		health: NewHealth(cfg.Health, worlds, shown, cfg.asksFor(event.Kill), cfg.asksFor(event.Experience), time.Now()),
 		last:   map[event.World]event.StreamState{},
+		link:   Link{Since: time.Now(), Phase: -1},
+		move:   make(chan struct{}, 1),
 		stats: Stats{Counts: map[Counter]int{}, Frames: map[FrameKind]int{},
 			Samples: map[Counter]string{}, Phase: -1},
 	}
@@ -232,6 +237,7 @@ func (s *Stream) setHealth(change func(h *Health, now time.Time)) {
 func (s *Stream) setHealthAt(now time.Time, change func(h *Health, now time.Time)) {
 	s.mu.Lock()
 	change(s.health, now)
+	s.link.set(s.health.Flows(), now)
 	var changed []event.StreamState
 	for _, st := range s.health.States(now) {
 		if s.health.Waiting() && st.Health == event.StreamDown || sameState(s.last[st.World], st) {

@@ -16,6 +16,8 @@ const (
 	TopicAlerts  = "alerts"  // broadcast: a nudge that the outbox has work, dispatcher → bots
 	TopicLookups = "lookups" // broadcast: characters without a name, dispatcher → roster; an empty list: look in the store
 	TopicNames   = "names"   // broadcast: names learned, roster → dispatchers and notifiers
+	// TopicListeners is broadcast: what the listeners of an environment tell each other.
+	TopicListeners = "listeners"
 )
 
 // QueueDispatcher is the one queue of TopicEvents.

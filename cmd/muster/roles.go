@@ -45,11 +45,12 @@ func roles() []role {
 // topology says who hears what: the events have a queue, the rest is broadcast.
 func topology() bus.Topology {
 	return bus.Topology{
-		event.TopicEvents:  {event.QueueDispatcher},
-		event.TopicFeed:    nil,
-		event.TopicAlerts:  nil,
-		event.TopicLookups: nil,
-		event.TopicNames:   nil,
+		event.TopicEvents:    {event.QueueDispatcher},
+		event.TopicFeed:      nil,
+		event.TopicAlerts:    nil,
+		event.TopicLookups:   nil,
+		event.TopicNames:     nil,
+		event.TopicListeners: nil,
 	}
 }
 
