@@ -18,9 +18,10 @@ import (
 	"muster/lease"
 )
 
-// A Publisher is what the listener needs of the bus.
-type Publisher interface {
+// A Bus is what the listener needs of the bus.
+type Bus interface {
 	Publish(ctx context.Context, topic string, messages ...bus.Message) error
+	Listen(ctx context.Context, topic string, ready func(), h func(m bus.Message, lost int)) error
 }
 
 // A Stream is the connection to the game: a *census.Stream.
@@ -29,13 +30,15 @@ type Stream interface {
 	Run(ctx context.Context, h census.Handler) error
 	States() []event.StreamState
 	Reconciled(w event.World)
+	Link() census.Link
+	Reconnect()
 }
 
 // A Config says what a listener works with. Stream, Bus and Locker are
 // required; zero durations and bounds get the values named beside them.
 type Config struct {
 	Stream     Stream
-	Bus        Publisher
+	Bus        Bus
 	Locker     lease.Locker
 	Log        *slog.Logger          // slog.DiscardHandler
 	Registerer prometheus.Registerer // none
@@ -47,18 +50,24 @@ type Config struct {
 	QueueBytes    int // DefaultQueueBytes
 }
 
-// A Listener publishes one environment's events while it leads.
+// A Listener follows one environment's stream, and publishes its events while it
+// leads.
 type Listener struct {
 	cfg     Config
 	env     event.Environment
 	log     *slog.Logger
 	metrics *metrics
+	queue   *queue                // what waits for the bus, oldest first
 	refused atomic.Pointer[error] // why the bus does not take events; nil while it does
 
-	// mu makes opening or closing a hole and telling of it one step, so that what
-	// is told last is true.
+	// mu makes one step of what an event or a state does to what follows: who
+	// leads decides where it goes, and what is told last of a world is true.
 	mu       sync.Mutex
+	held     lease.Lease                       // nil while standing by
+	ring     *ring                             // what came while standing by
 	overflow map[event.World]event.StreamState // worlds with a hole that is still open
+	flowing  map[event.World]time.Time         // since when each world flows on our connection
+	recorded map[event.World]time.Time         // when a leader was last known to record each world
 }
 
 // New returns a Listener that does nothing until Run.
@@ -81,236 +90,160 @@ func New(cfg Config) (*Listener, error) {
 	m.zero(env)
 	return &Listener{cfg: cfg, env: env, metrics: m,
 		log:      cfg.Log.With("role", "listener", "environment", env),
-		overflow: map[event.World]event.StreamState{}}, nil
+		queue:    newQueue(cfg.QueueMessages, cfg.QueueBytes),
+		ring:     newRing(),
+		overflow: map[event.World]event.StreamState{},
+		flowing:  map[event.World]time.Time{},
+		recorded: map[event.World]time.Time{}}, nil
 }
 
 // Lease returns the name of the lease that the listener of env holds.
 func Lease(env event.Environment) string { return "listener/" + string(env) }
 
-// States returns the health of each world's stream at this moment, ordered by
-// world. Worlds whose events are being dropped are down. It is safe to call
-// while Run runs.
-func (l *Listener) States() []event.StreamState {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.states()
-}
-
-func (l *Listener) states() []event.StreamState {
-	states := l.cfg.Stream.States()
-	for i, s := range states {
-		states[i] = l.override(s)
-	}
-	return states
-}
-
 // Reconciled says that presence on a world, 0 for all, was read anew since its
 // stream came back, which ends its reconciling. It is safe to call while Run runs.
 func (l *Listener) Reconciled(w event.World) { l.cfg.Stream.Reconciled(w) }
 
-// Run waits for the lease, then listens and publishes until the lease is lost,
-// over and over until ctx ends. It returns once what was read is published, at
-// most DrainTimeout after; the error is nil unless the lease service is gone.
+// Run follows the stream until ctx ends, and publishes what comes while it holds
+// the lease. It returns once what was read is published, at most DrainTimeout
+// after; the error is nil unless the lease service is gone. Call it once.
 func (l *Listener) Run(ctx context.Context) error {
-	leading := l.metrics.leader.WithLabelValues(Lease(l.env))
+	publishCtx, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	listenCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	var publisher, stream, helpers sync.WaitGroup
+	publisher.Go(func() { l.publish(publishCtx, l.queue) })
+	stream.Go(func() {
+		if err := l.cfg.Stream.Run(listenCtx, l.handler()); err != nil {
+			l.log.Error("stream", "err", err)
+		}
+	})
+	helpers.Go(func() { l.report(listenCtx) })
+
+	held, err := l.contend(ctx)
+	stop()
+	stream.Wait() // all that was read is in the queue or the ring
+	helpers.Wait()
+	l.finish()
+	timer := time.AfterFunc(l.cfg.DrainTimeout, giveUp)
+	defer timer.Stop()
+	publisher.Wait()
+	if left := l.queue.len(); left > 0 {
+		l.metrics.dropped.Add(float64(left))
+		l.log.Error("events were lost at the end: the bus did not take them in time", "events", left)
+	}
+	if held != nil {
+		held.Release()
+	}
+	l.leading(false)
+	return err
+}
+
+// contend waits for the lease and leads while it lasts, over and over until ctx
+// ends; then it returns the lease if it still holds it.
+func (l *Listener) contend(ctx context.Context) (lease.Lease, error) {
 	for {
-		leading.Set(0)
 		held, err := l.cfg.Locker.Acquire(ctx, Lease(l.env))
 		if ctx.Err() != nil {
 			if err == nil {
 				held.Release()
 			}
-			return nil
+			return nil, nil
 		}
 		if err != nil {
-			return fmt.Errorf("acquire lease %s: %w", Lease(l.env), err)
+			return nil, fmt.Errorf("acquire lease %s: %w", Lease(l.env), err)
 		}
-		leading.Set(1)
-		l.log.Info("leading", "term", held.Term())
-		l.lead(ctx, held)
+		l.take(held)
+		select {
+		case <-held.Lost():
+		case <-ctx.Done():
+			return held, nil
+		}
+		l.standBy()
 		held.Release()
-		leading.Set(0)
-		if ctx.Err() != nil {
-			return nil
-		}
 		l.log.Warn("leadership lost")
 	}
 }
 
-// lead listens until ctx ends or the lease is lost, and drains.
-func (l *Listener) lead(ctx context.Context, held lease.Lease) {
-	listenCtx, stop := context.WithCancel(ctx)
-	defer stop()
-	q := newQueue(l.cfg.QueueMessages, l.cfg.QueueBytes)
-	publishCtx, giveUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer giveUp()
-
-	var helpers, publisher sync.WaitGroup
-	publisher.Go(func() { l.publish(publishCtx, q) })
-	helpers.Go(func() { l.report(listenCtx, q) })
-	helpers.Go(func() {
-		select {
-		case <-held.Lost():
-			stop()
-		case <-listenCtx.Done():
-		}
-	})
-	l.begin(q)
-	// Run returns once listenCtx ended and all that was read is in the queue.
-	if err := l.cfg.Stream.Run(listenCtx, l.handler(q)); err != nil {
-		l.log.Error("stream", "err", err)
-	}
-	stop()
-	helpers.Wait()
-	l.finish(q, held)
-	timer := time.AfterFunc(l.cfg.DrainTimeout, giveUp)
-	defer timer.Stop()
-	publisher.Wait()
-	if left := q.len(); left > 0 {
-		l.metrics.dropped.Add(float64(left))
-		l.log.Error("events were lost at the end: the bus did not take them in time", "events", left)
-	}
-}
-
-// begin puts the first word into the queue: nothing flows yet. A leader that was
-// killed could not say that its stream had ended, so its successor does.
-func (l *Listener) begin(q *queue) {
+// take begins to lead.
+func (l *Listener) take(held lease.Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, s := range l.states() {
-		if !s.Health.Flowing() {
-			l.send(q, s)
-		}
-	}
+	l.held = held
+	l.firstWord()
+	published := l.flush()
+	l.leading(true)
+	l.log.Info("leading", "term", held.Term(), "from_ring", published)
 }
 
-// finish puts the last word into the queue: every world is down, unless another
-// listener leads by now and speaks for them.
-func (l *Listener) finish(q *queue, held lease.Lease) {
-	select {
-	case <-held.Lost():
-	default:
-		now := time.Now().UTC()
-		for _, s := range l.States() {
-			if s.Health.Flowing() || !s.LastEventAt.IsZero() {
-				s.Since = cmp.Or(s.LastEventAt, now)
-			}
-			s.Health, s.Reason, s.ReportedAt = event.StreamDown, "listener stopped", now
-			l.send(q, s)
-		}
+// flush moves the ring into the queue, in order of arrival. It passes the queue's
+// bound: the memory is spent already. The caller holds mu.
+func (l *Listener) flush() int {
+	all := l.ring.take()
+	for _, w := range all {
+		l.queue.add(l.message(w), true)
 	}
-	q.close()
+	return len(all)
 }
 
-// handler puts what the stream brings into the queue.
-func (l *Listener) handler(q *queue) census.Handler {
+// standBy ends leading. What is in the queue is published all the same: it was
+// read while we led, and may be nowhere else.
+func (l *Listener) standBy() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = nil
+	for w := range l.flowing {
+		l.recorded[w] = time.Now()
+	}
+	clear(l.overflow)
+	l.leading(false)
+}
+
+// leads reports whether what happens now is this listener's to publish. It asks
+// the lease each time: a process that was suspended finds out with the first event
+// that it reads. The caller holds mu.
+func (l *Listener) leads() bool { return l.held != nil && lease.Held(l.held) }
+
+func (l *Listener) leading(yes bool) {
+	v := 0.0
+	if yes {
+		v = 1
+	}
+	l.metrics.leader.WithLabelValues(Lease(l.env)).Set(v)
+}
+
+// handler takes what the stream brings.
+func (l *Listener) handler() census.Handler {
 	env := string(l.env)
 	return census.Handler{
-		Event: func(s census.Sighting) { l.sighting(q, s) },
-		State: func(s event.StreamState) { l.changed(q, s) },
+		Event: l.sighting,
+		State: l.changed,
 		Frame: func(k census.FrameKind) { l.metrics.frames.WithLabelValues(env, string(k)).Inc() },
 		Count: func(c census.Counter) { l.metrics.faults.WithLabelValues(env, string(c)).Inc() },
 	}
 }
 
-func (l *Listener) sighting(q *queue, s census.Sighting) {
-	e := &s.Event
-	l.metrics.events.WithLabelValues(string(l.env), e.Kind.String()).Inc()
-	m := bus.Message{
-		ID:   e.Key().String(),
-		Key:  fmt.Sprintf("%s.%d.%s", l.env, e.World, e.Kind),
-		Body: event.EncodeSighting(s.Payload, s.ReceivedAt, e.Copy),
-	}
-	if !q.add(m, false) {
-		l.dropped(q, e)
-	}
-}
-
-func (l *Listener) changed(q *queue, s event.StreamState) {
+// sighting puts an event into the queue, or into the ring while standing by.
+func (l *Listener) sighting(s census.Sighting) {
+	l.metrics.events.WithLabelValues(string(l.env), s.Event.Kind.String()).Inc()
+	w := waiting{key: s.Event.Key(), at: s.ReceivedAt, world: s.Event.World, kind: s.Event.Kind,
+		copyNo: s.Event.Copy, payload: s.Payload}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.send(q, l.override(s))
-}
-
-// dropped counts an event that found no room, and opens a hole for its world.
-func (l *Listener) dropped(q *queue, e *event.Event) {
-	l.metrics.dropped.Inc()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if _, open := l.overflow[e.World]; open || e.World == 0 {
-		return
-	}
-	// Said now, not when the event came: a report made since must not outdate it.
-	hole := event.StreamState{World: e.World, Health: event.StreamDown, Since: e.ReceivedAt,
-		ReportedAt: time.Now().UTC(), LastEventAt: e.ReceivedAt, Reason: "buffer full"}
-	l.overflow[e.World] = hole
-	l.log.Error("dropping events: the bus has not taken any for too long", "world", int(e.World))
-	l.send(q, hole)
-}
-
-// override returns s, or the hole that is open for its world. The caller holds mu.
-func (l *Listener) override(s event.StreamState) event.StreamState {
-	hole, open := l.overflow[s.World]
-	if !open {
-		return s
-	}
-	hole.ReportedAt, hole.LastEventAt = s.ReportedAt, s.LastEventAt
-	return hole
-}
-
-// send queues a state of a world.
-func (l *Listener) send(q *queue, s event.StreamState) {
-	l.metrics.setState(s)
-	body, err := event.EncodeStream(s)
-	if err != nil {
-		l.log.Error("encode stream state", "world", int(s.World), "err", err)
-		return
-	}
-	q.add(bus.Message{ID: fmt.Sprintf("stream-%d", s.World),
-		Key: fmt.Sprintf("%s.%d.stream", l.env, s.World), Body: body}, true)
-}
-
-// report publishes every world's state now and then, and closes the holes that
-// a full queue had opened.
-func (l *Listener) report(ctx context.Context, q *queue) {
-	every := time.NewTicker(l.cfg.ReportEvery)
-	defer every.Stop()
-	soon := time.NewTicker(min(time.Second, l.cfg.ReportEvery))
-	defer soon.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-every.C:
-			l.repeat(q)
-		case <-soon.C:
-			l.metrics.queued.Set(float64(q.len()))
-			l.closeHoles(q)
-		}
+	switch {
+	case !l.leads():
+		l.ring.add(&w)
+	case !l.queue.add(l.message(&w), false):
+		l.dropped(&w)
 	}
 }
 
-func (l *Listener) repeat(q *queue) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, s := range l.states() {
-		l.send(q, s)
-	}
-}
-
-func (l *Listener) closeHoles(q *queue) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.overflow) == 0 || !q.roomy() {
-		return
-	}
-	clear(l.overflow)
-	l.log.Info("the bus has room again, nothing is dropped any more")
-	now := time.Now().UTC()
-	for _, s := range l.states() {
-		if s.Health.Flowing() {
-			s.Since = now
-		}
-		l.send(q, s)
+// message returns what travels for an event.
+func (l *Listener) message(w *waiting) bus.Message {
+	return bus.Message{
+		ID:   w.key.String(),
+		Key:  fmt.Sprintf("%s.%d.%s", l.env, w.world, w.kind),
+		Body: event.EncodeSighting(w.payload, w.at, w.copyNo),
 	}
 }

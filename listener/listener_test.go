@@ -28,6 +28,20 @@ type script struct {
 
 	mu     sync.Mutex
 	states []event.StreamState
+	link   census.Link
+	moves  int
+}
+
+func (s *script) Link() census.Link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.link
+}
+
+func (s *script) Reconnect() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moves++
 }
 
 func (s *script) Environment() event.Environment { return event.PC }
@@ -97,6 +111,12 @@ func (b *spy) Publish(ctx context.Context, topic string, messages ...bus.Message
 		}
 		b.got, b.ids, b.keys = append(b.got, got), append(b.ids, m.ID), append(b.keys, m.Key)
 	}
+	return nil
+}
+
+func (b *spy) Listen(ctx context.Context, _ string, ready func(), _ func(bus.Message, int)) error {
+	ready()
+	<-ctx.Done()
 	return nil
 }
 
@@ -221,53 +241,89 @@ func TestEventsArePublishedUnderTheirKey(t *testing.T) {
 	})
 }
 
-func TestNoConnectionIsMadeWithoutTheLease(t *testing.T) {
+func TestAStandbyIsConnectedAndPublishesWhatItHasSeenOnceItLeads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk()
+		b, d := &spy{}, newDesk()
 		other, err := d.Acquire(t.Context(), "listener/ps2")
 		if err != nil {
 			t.Fatal(err)
 		}
-		var runs int
-		s := &script{run: func(ctx context.Context, _ census.Handler) { runs++; <-ctx.Done() }}
-		_, stop := start(t, Config{Stream: s, Bus: &spy{}, Locker: d})
+		more := make(chan int)
+		s := &script{run: func(ctx context.Context, h census.Handler) {
+			for i := range more {
+				h.Event(sighting(1, i))
+			}
+			<-ctx.Done()
+		}}
+		_, stop := start(t, Config{Stream: s, Bus: b, Locker: d})
+		for i := range 5 {
+			more <- i
+		}
 		synctest.Wait()
-		if runs != 0 {
-			t.Error("the stream ran without the lease")
+		if n := len(b.got); n != 0 {
+			t.Errorf("%d messages without the lease", n)
 		}
 		other.Release()
 		synctest.Wait()
-		if runs != 1 {
-			t.Errorf("the stream ran %d times with the lease, want once", runs)
+		more <- 5
+		close(more)
+		synctest.Wait()
+		got := b.events()
+		if len(got) != 6 {
+			t.Fatalf("%d events, want 6", len(got))
+		}
+		for i, e := range got {
+			if want := fmt.Sprintf("%05d", i); !strings.HasSuffix(e.Detail.(event.Death).Victim.String(), want) {
+				t.Errorf("event %d is of victim %v: out of order", i, e.Detail.(event.Death).Victim)
+			}
 		}
 		stop()
 	})
 }
 
-func TestALostLeaseStopsTheStreamAndLeavesTheLastWordToTheNextLeader(t *testing.T) {
+func TestALostLeaseLeavesTheConnectionAndTheLastWordToTheNextLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, d := &spy{}, newDesk()
 		runs := 0
+		more := make(chan int)
 		s := &script{states: []event.StreamState{live(1)}}
 		s.run = func(ctx context.Context, h census.Handler) {
 			runs++
-			h.Event(sighting(1, runs))
+			<-time.After(time.Second) // we lead
+			h.State(live(1))
+			for i := range more {
+				h.Event(sighting(1, i))
+			}
 			<-ctx.Done()
-			h.Event(sighting(1, 10+runs)) // read before the end
 		}
 		_, stop := start(t, Config{Stream: s, Bus: b, Locker: d})
+		more <- 1
 		synctest.Wait()
+		next := make(chan lease.Lease, 1)
+		go func() {
+			other, err := d.Acquire(context.Background(), "listener/ps2")
+			if err != nil {
+				t.Error(err)
+			}
+			next <- other
+		}()
+		synctest.Wait() // it is the first in line
 		d.revoke()
+		other := <-next
+		more <- 2
 		synctest.Wait()
-		if runs != 2 {
-			t.Errorf("%d runs, want a second after the lease came back", runs)
+		if n := len(b.events()); n != 1 {
+			t.Errorf("%d events, want 1: the second came after the lease was lost", n)
 		}
-		if n := len(b.events()); n != 3 {
-			t.Errorf("%d events, want 3: what was read is published all the same", n)
+		other.Release()
+		synctest.Wait()
+		close(more)
+		if n := len(b.events()); n != 2 || runs != 1 {
+			t.Errorf("%d events on %d connections, want 2 on one", n, runs)
 		}
 		for _, st := range b.streams() {
-			if st.Reason == "listener stopped" {
-				t.Error("the old leader said that the listener stopped")
+			if st.Health != event.StreamLive {
+				t.Errorf("%s was told, because %q: nothing was missed", st.Health, st.Reason)
 			}
 		}
 		stop()
@@ -299,7 +355,7 @@ func TestTheEndPublishesWhatWasReadAndThenDown(t *testing.T) {
 	})
 }
 
-func TestTheBeginningSaysThatNothingFlowsYet(t *testing.T) {
+func TestTheBeginningTellsOfEveryWorld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &spy{}
 		down := live(10)
@@ -311,11 +367,36 @@ func TestTheBeginningSaysThatNothingFlowsYet(t *testing.T) {
 		}
 		_, stop := start(t, Config{Stream: s, Bus: b, Locker: newDesk()})
 		synctest.Wait()
-		if st := b.got[0].Stream; st == nil || st.World != 10 || st.Health != event.StreamDown || st.Reason != down.Reason {
-			t.Errorf("the first message is %+v, want world 10 down", b.got[0])
+		got := b.streams()
+		if len(got) != 2 || got[0].World != 1 || got[0].Health != event.StreamLive ||
+			got[1].World != 10 || got[1].Health != event.StreamDown || got[1].Reason != down.Reason {
+			t.Errorf("the first word is %+v, want world 1 live and world 10 down", got)
 		}
-		if n := len(b.streams()); n != 1 {
-			t.Errorf("%d states, want that of world 10 alone", n)
+		stop()
+	})
+}
+
+func TestALeaderThatHeardOfNobodyBeforeItSaysSinceWhenItHasAWorld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, d := &spy{}, newDesk()
+		other, err := d.Acquire(t.Context(), "listener/ps2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		s := &script{states: []event.StreamState{live(1)}}
+		s.run = func(ctx context.Context, h census.Handler) {
+			h.State(live(1))
+			<-ctx.Done()
+		}
+		_, stop := start(t, Config{Stream: s, Bus: b, Locker: d})
+		<-time.After(3 * time.Second)
+		other.Release()
+		synctest.Wait()
+		got := b.streams()
+		if len(got) != 2 || got[0].Health != event.StreamDown || !got[0].Since.Equal(began) || !got[0].LastEventAt.IsZero() ||
+			got[1].Health != event.StreamLive || !got[1].ReportedAt.After(got[0].ReportedAt) {
+			t.Errorf("the first word is %+v, want that there was nothing before %s", got, began)
 		}
 		stop()
 	})
@@ -326,19 +407,20 @@ func TestAHoleIsNewerThanTheReportsMadeWhileItsEventWaited(t *testing.T) {
 		b := &spy{block: make(chan struct{})}
 		s := &script{states: []event.StreamState{live(1)}}
 		s.run = func(ctx context.Context, h census.Handler) {
+			<-time.After(100 * time.Millisecond) // we lead
 			waited := sighting(1, 1)
 			h.Event(sighting(1, 0))
 			<-time.After(31 * time.Second) // the report of 30 s is in the queue
 			h.Event(waited)
 			<-ctx.Done()
 		}
-		_, stop := start(t, Config{Stream: s, Bus: b, Locker: newDesk(), QueueMessages: 1})
+		_, stop := start(t, Config{Stream: s, Bus: b, Locker: newDesk(), QueueMessages: 2})
 		<-time.After(32 * time.Second)
 		close(b.block)
 		synctest.Wait()
-		states := b.streams()
+		states := b.streams()[1:]
 		if len(states) < 2 || states[1].Reason != "buffer full" || !states[1].ReportedAt.After(states[0].ReportedAt) {
-			t.Errorf("states %+v, want a report and then a newer hole", states)
+			t.Errorf("after the first word %+v, want a report and then a newer hole", states)
 		}
 		stop()
 	})
@@ -428,12 +510,14 @@ func TestAFullQueueDropsTheNewestAndShowsTheHole(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		s := &script{states: []event.StreamState{live(1), live(10)}}
 		s.run = func(ctx context.Context, h census.Handler) {
+			<-time.After(time.Second) // we lead
 			for i := range 150 {
 				h.Event(sighting(1, i))
 			}
 			<-ctx.Done()
 		}
-		l, stop := start(t, Config{Stream: s, Bus: b, Locker: newDesk(), QueueMessages: 100, Registerer: reg})
+		l, stop := start(t, Config{Stream: s, Bus: b, Locker: newDesk(), QueueMessages: 102, Registerer: reg})
+		<-time.After(time.Second)
 		synctest.Wait()
 		if n := testutil.ToFloat64(l.metrics.dropped); n != 50 {
 			t.Errorf("%v dropped, want 50", n)
@@ -449,7 +533,7 @@ func TestAFullQueueDropsTheNewestAndShowsTheHole(t *testing.T) {
 		if n := len(b.events()); n != 100 {
 			t.Errorf("%d events, want the oldest 100", n)
 		}
-		states := b.streams()
+		states := b.streams()[2:] // after the first word
 		if len(states) < 2 || states[0].Reason != "buffer full" || states[0].World != 1 {
 			t.Fatalf("states %+v, want a hole in world 1 first", states)
 		}
@@ -469,8 +553,8 @@ func TestEveryWorldIsReportedAgainAndAgain(t *testing.T) {
 		}}
 		_, stop := start(t, Config{Stream: s, Bus: b, Locker: newDesk()})
 		<-time.After(95 * time.Second)
-		if n := len(b.streams()); n != 4 {
-			t.Errorf("%d states in 95 s, want the change and three repetitions", n)
+		if n := len(b.streams()); n != 5 {
+			t.Errorf("%d states in 95 s, want the first word, the change and three repetitions", n)
 		}
 		stop()
 	})

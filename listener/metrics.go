@@ -21,6 +21,7 @@ type metrics struct {
 	queued  prometheus.Gauge
 	state   *prometheus.GaugeVec
 	leader  *prometheus.GaugeVec
+	ring    *prometheus.GaugeVec
 }
 
 // newMetrics registers on reg, which may be nil. Listeners of several
@@ -42,10 +43,13 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "1 for the state that a world's stream is in."}, []string{"world", "state"}),
 		leader: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "muster_leader",
 			Help: "1 while this process leads the role."}, []string{"role"}),
+		ring: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "muster_listener_ring_length",
+			Help: "Events that a listener standing by keeps for when it takes over."}, []string{"environment"}),
 	}
 	err := errors.Join(register(reg, &m.frames), register(reg, &m.events), register(reg, &m.faults),
 		register(reg, &m.dropped), register(reg, &m.retries), register(reg, &m.batch),
-		register(reg, &m.queued), register(reg, &m.state), register(reg, &m.leader))
+		register(reg, &m.queued), register(reg, &m.state), register(reg, &m.leader),
+		register(reg, &m.ring))
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
