@@ -3,6 +3,7 @@ package rabbit_test
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,18 @@ import (
 	"muster/bus"
 	"muster/bus/bustest"
 	"muster/bus/rabbit"
+	"muster/internal/cutproxy"
 )
+
+// mustProxy returns a proxy before the broker.
+func mustProxy(t testing.TB, rawURL string) *cutproxy.Proxy {
+	t.Helper()
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		t.Fatal("the broker's URL cannot be read")
+	}
+	return cutproxy.New(t, "tcp", u.Host)
+}
 
 // within returns the next value of c, or fails the test.
 func within[T any](t *testing.T, c <-chan T) T {
@@ -85,40 +97,40 @@ func mustPublish(t *testing.T, b *rabbit.Bus, messages ...bus.Message) {
 
 func TestCutConnectionsLoseNothing(t *testing.T) {
 	cfg := config(t)
-	p, through := mustProxy(t, cfg.URL)
+	p := mustProxy(t, cfg.URL)
 	own := cfg
-	own.URL = through
+	own.URL = p.URL(cfg.URL)
 	b := mustOpen(t, own)
 	const publishes, each = 40, 100
 	s := &seen{times: make(map[string]int)}
 	var batches atomic.Int64
 	consume(t, b, func(_ context.Context, batch bus.Batch) error {
-		if batches.Add(1)%7 == 3 {
-			p.cut() // with the batch in hand
+		if n := batches.Add(1); n%7 == 3 && n < 50 {
+			p.Cut() // with the batch in hand, and an end to it
 		}
 		s.add(batch)
 		return nil
 	})
 	for i := range publishes {
 		if i%10 == 5 {
-			p.cut()
+			p.Cut()
 		}
 		mustPublish(t, b, messages(i*each, (i+1)*each)...)
 	}
 	eventually(t, "every message was handled", func() bool { return s.distinct() == publishes*each })
-	if p.made.Load() < 4 {
-		t.Errorf("%d connections: nothing was cut", p.made.Load())
+	if p.Made() < 4 {
+		t.Errorf("%d connections: nothing was cut", p.Made())
 	}
 }
 
 func TestABlackHoleEndsPublishWithItsContextAndIsLeft(t *testing.T) {
 	cfg := config(t)
-	p, through := mustProxy(t, cfg.URL)
+	p := mustProxy(t, cfg.URL)
 	own := cfg
-	own.URL = through
+	own.URL = p.URL(cfg.URL)
 	b := mustOpen(t, own)
 	mustPublish(t, b, message(0))
-	p.hole.Store(true)
+	p.Set(cutproxy.Swallow)
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	if err := b.Publish(ctx, bustest.Solo, messages(1, 2000)...); !errors.Is(err, context.DeadlineExceeded) {
@@ -130,16 +142,9 @@ func TestABlackHoleEndsPublishWithItsContextAndIsLeft(t *testing.T) {
 		defer cancel()
 		done <- b.Publish(ctx, bustest.Solo, message(2000))
 	}()
-	before := p.made.Load() // the silent connections are given up, the new ones work
-	eventually(t, "the silent connection is noticed", func() bool {
-		if p.made.Load() == before {
-			return false
-		}
-		p.hole.Store(false)
-		return true
-	})
-	p.hole.Store(false)
-	p.cut() // what was being made in the dark
+	before := p.Accepted() // the silent connections are given up, the new ones work
+	eventually(t, "the silent connection is noticed", func() bool { return p.Accepted() > before })
+	p.Set(cutproxy.Pass)
 	if err := within(t, done); err != nil {
 		t.Fatalf("publish after the black hole: %v", err)
 	}

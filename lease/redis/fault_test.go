@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"muster/internal/cutproxy"
 	"muster/lease"
 	"muster/lease/redis"
 )
@@ -13,12 +14,12 @@ const ttl = 3 * time.Second // the default
 // A node is one process's locker, and its way to each server.
 type node struct {
 	*redis.Locker
-	ways []*proxy
+	ways []*cutproxy.Proxy
 }
 
-func (n *node) set(m mode, servers ...int) {
+func (n *node) set(m cutproxy.Mode, servers ...int) {
 	for _, i := range servers {
-		n.ways[i].set(m)
+		n.ways[i].Set(m)
 	}
 }
 
@@ -38,9 +39,9 @@ func newNode(t *testing.T, cfg redis.Config, network string, servers []string) *
 	n := &node{}
 	cfg.URLs = nil
 	for _, addr := range servers {
-		p := newProxy(t, network, addr)
+		p := cutproxy.New(t, network, addr)
 		n.ways = append(n.ways, p)
-		cfg.URLs = append(cfg.URLs, urls(p.addr())...)
+		cfg.URLs = append(cfg.URLs, urls(p.Addr())...)
 	}
 	n.Locker = mustOpen(t, cfg)
 	return n
@@ -89,7 +90,7 @@ func quiet(t *testing.T, times int, l lease.Lease, got <-chan lease.Lease) {
 
 func TestOneServerOfThreeMayFail(t *testing.T) {
 	t.Parallel()
-	for name, m := range map[string]mode{"hung": hang, "cut": cut} {
+	for name, m := range map[string]cutproxy.Mode{"hung": cutproxy.Hang, "cut": cutproxy.Cut} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a, b, _ := nodes(t)
@@ -103,8 +104,8 @@ func TestOneServerOfThreeMayFail(t *testing.T) {
 			first.Release()
 			second := mustGet(t, got)
 			t.Logf("handed over in %v", time.Since(began).Round(time.Millisecond))
-			a.set(pass, 1)
-			b.set(pass, 1)
+			a.set(cutproxy.Pass, 1)
+			b.set(cutproxy.Pass, 1)
 			third := h.follow(t, "a", a)
 			quiet(t, 1, second, third)
 			b.Release(t, second)
@@ -125,7 +126,7 @@ func (*node) Release(t *testing.T, l lease.Lease) {
 
 func TestWithoutAMajorityNobodyLeads(t *testing.T) {
 	t.Parallel()
-	for name, m := range map[string]mode{"hung": hang, "cut": cut} {
+	for name, m := range map[string]cutproxy.Mode{"hung": cutproxy.Hang, "cut": cutproxy.Cut} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a, b, _ := nodes(t)
@@ -138,8 +139,8 @@ func TestWithoutAMajorityNobodyLeads(t *testing.T) {
 			mustEnd(t, first)
 			t.Logf("stepped down after %v", time.Since(began).Round(time.Millisecond))
 			quiet(t, 2, nil, got)
-			a.set(pass, 0, 2)
-			b.set(pass, 0, 2)
+			a.set(cutproxy.Pass, 0, 2)
+			b.set(cutproxy.Pass, 0, 2)
 			second := mustGet(t, got)
 			if second.Term() <= first.Term() {
 				t.Errorf("term %d after %d", second.Term(), first.Term())
@@ -151,7 +152,7 @@ func TestWithoutAMajorityNobodyLeads(t *testing.T) {
 
 func TestALeaderThatIsCutOffMakesWay(t *testing.T) {
 	t.Parallel()
-	for name, m := range map[string]mode{"hung": hang, "cut": cut} {
+	for name, m := range map[string]cutproxy.Mode{"hung": cutproxy.Hang, "cut": cutproxy.Cut} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a, b, _ := nodes(t)
@@ -165,7 +166,7 @@ func TestALeaderThatIsCutOffMakesWay(t *testing.T) {
 			if lease.Held(first) {
 				t.Error("two leaders")
 			}
-			a.set(pass, 0, 1, 2)
+			a.set(cutproxy.Pass, 0, 1, 2)
 			quiet(t, 1, second, later(t, a, "x"))
 			h.check(t)
 		})
@@ -196,7 +197,7 @@ func TestAServerThatFailsIsToldOfOnce(t *testing.T) {
 	log := &logbook{}
 	n := newNode(t, redis.Config{Terms: &terms{}, Prefix: prefix(t), Log: log.logger()}, "tcp", addrs(t))
 	held := mustAcquire(t, n, "x")
-	n.set(cut, 1)
+	n.set(cutproxy.Cut, 1)
 	other := mustAcquire(t, n, "y")
 	quiet(t, 2, held, nil)
 	if !lease.Held(other) {
@@ -205,7 +206,7 @@ func TestAServerThatFailsIsToldOfOnce(t *testing.T) {
 	if got := log.count("does not serve"); got != 1 {
 		t.Errorf("told %d times that the server is gone", got)
 	}
-	n.set(pass, 1)
+	n.set(cutproxy.Pass, 1)
 	eventually(t, func() bool { return log.has("serves again") }, "the log says that it is back")
 }
 

@@ -16,6 +16,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"muster/internal/cutproxy"
 	"muster/lease"
 	"muster/lease/redis"
 )
@@ -99,7 +100,7 @@ func TestServersThatRestartEmptyLetNobodyIn(t *testing.T) {
 		s.start(t)
 	}
 	quiet(t, 2, first, got)
-	a.set(hang, 0, 1, 2)
+	a.set(cutproxy.Hang, 0, 1, 2)
 	for _, s := range servers[1:] {
 		s.kill(t)
 		s.start(t)
@@ -247,8 +248,8 @@ func TestOneServerUnderTwoNamesIsRefused(t *testing.T) {
 	a, b := newServer(t), newServer(t)
 	a.start(t)
 	b.start(t)
-	again := newProxy(t, "unix", a.socket)
-	cfg := redis.Config{URLs: append(urls(again.addr()), a.url(nil), b.url(nil)), Terms: &terms{}}
+	again := cutproxy.New(t, "unix", a.socket)
+	cfg := redis.Config{URLs: append(urls(again.Addr()), a.url(nil), b.url(nil)), Terms: &terms{}}
 	if _, err := redis.Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "vote twice") {
 		t.Errorf("got %v, want that one server has two names", err)
 	}
