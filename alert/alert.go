@@ -78,6 +78,13 @@ type Alert struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time // not sent later than this
 	Attempts  int       // sends tried before
+	// ToldAt is when it was put into a message, and once that is known when it was
+	// shown; zero: not yet. Telling says that it is not known to be shown.
+	ToldAt  time.Time
+	Telling bool
+	// LeftAt is when the character left for good, which is certain event.Relog
+	// later; zero: not known to have.
+	LeftAt time.Time
 	// Who names the character as far as it is known when the alert is claimed.
 	Who event.Character
 }
