@@ -94,6 +94,9 @@ func decodeMessageLoose(b []byte) (Message, error) {
 		Payload json.RawMessage `json:"payload"`
 	}
 	if err := json.Unmarshal(b, &m); err != nil {
+		if version := otherVersion(b); version != nil {
+			return Message{}, version
+		}
 		return Message{}, fmt.Errorf("%w: %w", ErrEnvelope, err)
 	}
 	if err := m.check(); err != nil {
@@ -119,6 +122,19 @@ func decodeMessageLoose(b []byte) (Message, error) {
 		return Message{Event: &e}, nil
 	}
 	return Message{}, fmt.Errorf("%w: empty", ErrEnvelope)
+}
+
+// otherVersion returns an error that names the version of a message whose fields
+// are not of the types this build knows, nil if it is of this version or none.
+func otherVersion(b []byte) error {
+	var e struct {
+		V json.RawMessage `json:"v"`
+	}
+	if json.Unmarshal(b, &e) != nil || len(e.V) == 0 || string(e.V) == strconv.Itoa(envelopeVersion) {
+		return nil
+	}
+	const limit = 20 // bytes of whatever stands there
+	return fmt.Errorf("%w: version %s, this build reads %d", ErrEnvelope, e.V[:min(len(e.V), limit)], envelopeVersion)
 }
 
 func (e envelope) check() error {

@@ -3,6 +3,7 @@ package event_test
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,21 @@ func TestMessagesThatCannotBeReadAreErrors(t *testing.T) {
 				t.Errorf("got %+v, %v; want ErrEnvelope", m, err)
 			}
 		})
+	}
+}
+
+func TestMessagesOfOtherVersionsAreNamedHoweverTheyLook(t *testing.T) {
+	for version, body := range map[string]string{
+		"version 2,":   `{"v":2,"received_at":1,"payload":` + deathPayload + `}`,
+		"version 3,":   `{"v":3,"received_at":"2030-01-01T00:00:00Z","payload":"other"}`,
+		"version 4,":   `{"v":4,"observation":[1,2]}`,
+		`version "2b"`: `{"v":"2b","received_at":1,"payload":` + deathPayload + `}`,
+		"version 0,":   `{"received_at":1,"payload":` + deathPayload + `}`,
+	} {
+		m, err := event.DecodeMessage([]byte(body))
+		if !errors.Is(err, event.ErrEnvelope) || !strings.Contains(err.Error(), version) || !strings.Contains(err.Error(), "this build reads 1") {
+			t.Errorf("%s: got %+v, %v; want an error that names %s", body, m, err, version)
+		}
 	}
 }
 

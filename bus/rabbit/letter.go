@@ -111,12 +111,18 @@ func carried(h amqp.Table) amqp.Table {
 	return kept
 }
 
-// texts writes headers for people, whatever a peer has put into them.
+// texts writes headers for people, whatever a peer has put into them, but not
+// those that a bus.Letter has as fields, nor the broker's count of deliveries,
+// which grows when somebody looks.
 func texts(h amqp.Table) map[string]string {
 	all := make(map[string]string)
 	for name, v := range h {
 		if len(all) == maxCarried {
 			break
+		}
+		switch name {
+		case headerAt, headerKey, headerReason, headerQueue, headerDied, headerCount:
+			continue
 		}
 		switch {
 		case v == nil:

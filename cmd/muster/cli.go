@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -27,14 +28,15 @@ var errSetting = errors.New("setting")
 
 // grammar is the command line.
 type grammar struct {
-	All        struct{} `cmd:"" default:"1" help:"Run every role in this process (the default)."`
-	Demo       demoArgs `cmd:"" help:"Run every role against a simulated game and a stand-in Discord: no account, no server, no network. What it stores goes when it ends, unless --database-url is given."`
-	Listener   struct{} `cmd:"" help:"Run the listener: the game's stream to the bus."`
-	Roster     struct{} `cmd:"" help:"Run the roster: names, friends lists and outfits kept fresh."`
-	Dispatcher struct{} `cmd:"" help:"Run a dispatcher: the bus to storage, feed and alerts."`
-	Notifier   struct{} `cmd:"" help:"Run a notifier: pages, live feed and API."`
-	Bot        struct{} `cmd:"" help:"Run the Discord bot."`
-	Migrate    struct{} `cmd:"" help:"Bring the database's schema up to this version, and end."`
+	All        struct{}    `cmd:"" default:"1" help:"Run every role in this process (the default)."`
+	Demo       demoArgs    `cmd:"" help:"Run every role against a simulated game and a stand-in Discord: no account, no server, no network. What it stores goes when it ends, unless --database-url is given."`
+	Listener   struct{}    `cmd:"" help:"Run the listener: the game's stream to the bus."`
+	Roster     struct{}    `cmd:"" help:"Run the roster: names, friends lists and outfits kept fresh."`
+	Dispatcher struct{}    `cmd:"" help:"Run a dispatcher: the bus to storage, feed and alerts."`
+	Notifier   struct{}    `cmd:"" help:"Run a notifier: pages, live feed and API."`
+	Bot        struct{}    `cmd:"" help:"Run the Discord bot."`
+	Migrate    struct{}    `cmd:"" help:"Bring the database's schema up to this version, and end."`
+	Dlq        dlqCommands `cmd:"" help:"Look at dead letters: messages that could not be processed."`
 	Sim        struct {
 		Game    simGameArgs    `cmd:"" help:"Run the simulated game alone."`
 		Discord simDiscordArgs `cmd:"" help:"Run the stand-in Discord alone."`
@@ -118,6 +120,10 @@ func (p *program) command(ctx context.Context, command string) error {
 	cfg, err := p.settings()
 	if err != nil {
 		return err
+	}
+	if verb, ok := strings.CutPrefix(command, "dlq "); ok {
+		verb, _, _ = strings.Cut(verb, " ")
+		return p.dlq(ctx, cfg, verb)
 	}
 	switch command {
 	case "config check":
