@@ -135,7 +135,7 @@ func TestAUserWhoRefusesMessagesIsToldAtTheNextCommand(t *testing.T) {
 	}
 	sends := b.sim.Stats().Routes[createMessage]
 	wants(t, b.settle(b.store.queue(ana, other, alert.ByFriend)).GaveUp, "closed: 50007")
-	wants(t, b.run("/friends"), "does not let me write to you", "stays saved")
+	wants(t, b.run("/friends show"), "does not let me write to you", "stays saved")
 	if n := b.sim.Stats().Routes[createMessage]; n != sends {
 		t.Errorf("%d sends to a user who refuses them", n-sends)
 	}
@@ -355,7 +355,7 @@ func TestNobodyWaitsForAnAnswerBehindAlerts(t *testing.T) {
 	for i := range cap(errs) {
 		go func() {
 			user := ana + alert.UserID(i%3)
-			a, err := b.sim.Command(b.ctx(), discord.CommandInput{User: user.String(), Text: "/friends"})
+			a, err := b.sim.Command(b.ctx(), discord.CommandInput{User: user.String(), Text: "/friends show"})
 			if err == nil && a.Message.Loading() {
 				err = errors.New("no answer after the deferral")
 			}

@@ -140,10 +140,11 @@ func watchName(w alert.Watch) string {
 	case alert.WatchFriends:
 		return "Friends lists of your characters"
 	case alert.WatchOutfit:
-		if name == "" {
-			name = w.Outfit.String()
-		}
-		return "Outfit " + name
+		return "Outfit " + firstOf(name, w.Outfit.String())
+	case alert.WatchLeaders:
+		return "Leaders of " + firstOf(name, w.Outfit.String())
+	case alert.WatchGroup:
+		return "Group " + name
 	}
 	if name == "" {
 		name = event.Placeholder(w.Character)

@@ -34,7 +34,42 @@ func (b *Bot) friends(ctx context.Context, i *interaction) (message, error) {
 		m.Embeds = append(m.Embeds, e)
 	}
 	m.Content = joinLines(m.Content, b.doubt(ctx))
+	m.Components = buttons(button{Label: "Read the list again", CustomID: controlVersion + "sync"}, button{Label: "Settings", CustomID: controlSettings})
 	return m, nil
+}
+
+// freshList is how old a friends list may be and still not be worth reading again:
+// the game's query service is not ours.
+const freshList = time.Minute
+
+// friendsSync reads the lists of the asker's characters now, and shows them.
+func (b *Bot) friendsSync(ctx context.Context, i *interaction) (message, error) {
+	return b.syncFriends(ctx, i, "")
+}
+
+func (b *Bot) syncFriends(ctx context.Context, i *interaction, _ string) (message, error) {
+	links, err := b.cfg.Store.Links(ctx, i.by)
+	if err != nil {
+		return message{}, err
+	}
+	look, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	var failed []string
+	for _, c := range links {
+		if _, readAt, err := b.cfg.Store.Friends(ctx, c.ID); err == nil && b.now().Sub(readAt) < freshList {
+			continue
+		}
+		if _, err := b.cfg.Directory.ReadFriends(look, c.ID); err != nil {
+			b.log.Warn("friends list not read", "err", err)
+			failed = append(failed, titled(c))
+		}
+	}
+	m, err := b.friends(ctx, i)
+	if err == nil && len(failed) > 0 {
+		m.Content = cut(joinLines("⏳ The game does not give me the list of "+strings.Join(failed, ", ")+" at the moment. "+
+			"What I read before stays, with its age below; I keep trying.", m.Content), maxContent)
+	}
+	return m, err
 }
 
 // friendsOf shows the list of one character, with its age.

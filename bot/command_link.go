@@ -13,10 +13,7 @@ import (
 	"muster/event"
 )
 
-const (
-	maxLinks   = alert.MaxLinks
-	readWithin = 8 * time.Second // for a friends list, while the person waits
-)
+const readWithin = 8 * time.Second // for a friends list, while the person waits
 
 // link says that the asker plays a character, reads its friends list, and shows
 // at once whether direct messages arrive (discord notes 8).
@@ -25,30 +22,19 @@ func (b *Bot) link(ctx context.Context, i *interaction) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	before, err := b.cfg.Store.Links(ctx, i.by)
-	if err != nil {
-		return message{}, err
-	}
-	if len(before) >= maxLinks && !linked(before, c.ID) {
-		return message{}, tell("You have linked %d characters, which is the most. Remove one with `/unlink` first.", len(before))
-	}
 	added, err := b.cfg.Store.Link(ctx, alert.Link{User: i.by, Character: c.ID, LinkedAt: b.now()})
 	if err != nil {
-		return message{}, err
+		return message{}, limited(err)
 	}
 	// Whoever had ended the news of their friends asks for them anew by linking.
 	if _, _, err := b.cfg.Store.AddWatch(ctx, alert.Watch{User: i.by, Kind: alert.WatchFriends, CreatedAt: b.now()}); err != nil {
-		return message{}, err
+		return message{}, limited(err)
 	}
 	head := "✅ " + titled(c) + " is linked to you."
 	if !added {
 		head = "✅ " + titled(c) + " was linked to you already."
 	}
 	return plain(joinLines(head, b.readFriends(ctx, c), b.reach(ctx, i, true))), nil
-}
-
-func linked(links []event.Character, id event.CharacterID) bool {
-	return slices.ContainsFunc(links, func(c event.Character) bool { return c.ID == id })
 }
 
 // readFriends reads the list of c now and says what came of it.

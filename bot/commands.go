@@ -38,10 +38,15 @@ func commandTable() map[string]command {
 		"link":   {run: (*Bot).link, private: true, suggest: players},
 		"unlink": {run: (*Bot).unlink, private: true, suggest: map[string]suggestFunc{"player": (*Bot).suggestLinks}},
 		"watch add": {run: (*Bot).watchAdd, private: true, suggest: map[string]suggestFunc{
-			"player": (*Bot).suggestPlayers, "outfit": (*Bot).suggestOutfits}},
+			"player": (*Bot).suggestPlayers, "outfit": (*Bot).suggestOutfits, "leaders": (*Bot).suggestOutfits}},
 		"watch list":   {run: (*Bot).watchList, private: true},
 		"watch remove": {run: (*Bot).watchRemove, private: true, suggest: map[string]suggestFunc{"watch": (*Bot).suggestWatches}},
-		"friends":      {run: (*Bot).friends, private: true},
+		"watch group": {run: (*Bot).group, private: true, suggest: map[string]suggestFunc{
+			"name": (*Bot).suggestGroups, "add": (*Bot).suggestPlayers, "remove": (*Bot).suggestMembers}},
+		"friends show": {run: (*Bot).friends, private: true},
+		"friends sync": {run: (*Bot).friendsSync, private: true},
+		"settings":     {run: (*Bot).settings, private: true},
+		"privacy":      {run: (*Bot).privacy, private: true},
 		"online":       {run: (*Bot).online, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
 		"status":       {run: (*Bot).status},
 	}
@@ -83,11 +88,19 @@ func definitions(userInstall bool) []commandDef {
 			typed("player", "Which of your characters", true)}},
 		{Name: "watch", Description: "Who I tell you about when they come online", Options: []optionDef{
 			sub("add", "Be told when a player, or anybody of an outfit, comes online",
-				typed("player", "A player's name", false), typed("outfit", "An outfit's tag or name", false)),
-			sub("list", "Whom you are told about"),
+				typed("player", "A player's name", false), typed("outfit", "An outfit's tag or name: all its members", false),
+				typed("leaders", "An outfit's tag or name: only its leader and the rank below", false)),
+			sub("list", "Whom you are told about; mute, limit or remove them there"),
+			sub("group", "A list of players of your own, with a name",
+				typed("name", "The group's name", true), typed("add", "A player to add", false), typed("remove", "A player to take out", false)),
 			sub("remove", "Stop being told about somebody", typed("watch", "Whom", true)),
 		}},
-		{Name: "friends", Description: "Which of your in-game friends are on, and where"},
+		{Name: "friends", Description: "Your in-game friends", Options: []optionDef{
+			sub("show", "Which of your in-game friends are on, and where"),
+			sub("sync", "Read your friends list from the game again, now"),
+		}},
+		{Name: "settings", Description: "When I write to you: quiet hours, pause, how often, and more"},
+		{Name: "privacy", Description: "What I keep about you: see it, get it, delete it, hide a character"},
 		{Name: "online", Description: "Who of an outfit is on", Options: []optionDef{
 			typed("outfit", "An outfit's tag or name", true)}},
 		{Name: "status", Description: "Whether the game's stream reaches me, world by world"},

@@ -22,11 +22,11 @@ func TestEveryCommandAnswersWellFormed(t *testing.T) {
 	b.ready()
 
 	wants(t, b.run("/help"), "/link player:", "/watch add")
-	wants(t, b.run("/friends"), "`/link player:`")
+	wants(t, b.run("/friends show"), "`/link player:`")
 	wants(t, b.run("/watch list"), "nobody yet")
 	wants(t, b.run("/link player:kestrel"), "**[MUST] Kestrel** is linked", "2 friends", "**[MUST] Wren**", "direct message")
 	wants(t, b.run("/link player:Kestrel"), "already")
-	wants(t, b.run("/friends"), "Friends of Kestrel", "**[MUST] Wren** · Wainwright, Indar · since <t:", "1 of 2 on")
+	wants(t, b.run("/friends show"), "Friends of Kestrel", "**[MUST] Wren** · Wainwright, Indar · since <t:", "1 of 2 on")
 	wants(t, b.run("/watch add player:Lapwing"), "I will write to you when **Lapwing**")
 	wants(t, b.run("/watch add player:Lapwing"), "already")
 	wants(t, b.run("/watch add outfit:MUST"), "anybody of **[MUST] Outfit MUST**")
@@ -69,7 +69,7 @@ func TestAnswersArePrivateWhereTheyArePersonal(t *testing.T) {
 	b.start(nil)
 	b.ready()
 	for text, private := range map[string]bool{
-		"/help": true, "/friends": true, "/link player:Kestrel": true, "/watch list": true, "/status": false, "/online outfit:MUST": false,
+		"/help": true, "/friends show": true, "/link player:Kestrel": true, "/watch list": true, "/status": false, "/online outfit:MUST": false,
 	} {
 		a, err := b.sim.Command(b.ctx(), discord.CommandInput{User: ana.String(), Channel: "general", Text: text})
 		if err != nil {
@@ -133,7 +133,7 @@ func TestLongListsFitIntoAMessage(t *testing.T) {
 	b.start(nil)
 	b.ready()
 	wants(t, b.run("/link player:Kestrel"), "120 friends", "more")
-	wants(t, b.run("/friends"), "… and", "120 of 120 on")
+	wants(t, b.run("/friends show"), "… and", "120 of 120 on")
 	wants(t, b.run("/online outfit:MUST"), "… and", "121 members are on")
 }
 
@@ -177,7 +177,7 @@ func TestAPanicInAHandlerIsApologisedFor(t *testing.T) {
 	b.store.panics = true
 	b.start(nil)
 	b.ready()
-	wants(t, b.run("/friends"), "Something went wrong on my side")
+	wants(t, b.run("/friends show"), "Something went wrong on my side")
 	wants(t, b.logs.String(), "a bug in a handler")
 	wants(t, b.run("/help"), "/link")
 }
@@ -187,7 +187,7 @@ func TestABrokenStoreIsApologisedFor(t *testing.T) {
 	b.store.broken = errDown
 	b.start(nil)
 	b.ready()
-	for _, text := range []string{"/friends", "/status", "/online outfit:MUST", "/link player:Kestrel"} {
+	for _, text := range []string{"/friends show", "/status", "/online outfit:MUST", "/link player:Kestrel"} {
 		wants(t, b.run(text), "Something went wrong on my side")
 	}
 }
@@ -198,7 +198,7 @@ func TestALateCallbackIsDropped(t *testing.T) {
 	b.ready()
 	callback := "POST /interactions/{interaction_id}/{interaction_token}/callback"
 	b.fault(discord.Fault{Kind: discord.FaultStatus, Status: 404, Code: 10062, Route: callback, Count: 1})
-	if _, err := b.sim.Command(b.ctx(), discord.CommandInput{User: ana.String(), Text: "/friends"}); err == nil {
+	if _, err := b.sim.Command(b.ctx(), discord.CommandInput{User: ana.String(), Text: "/friends show"}); err == nil {
 		t.Error("answered, although Discord said unknown interaction")
 	}
 	if n := b.sim.Stats().Routes[callback]; n != 1 {
@@ -214,7 +214,7 @@ func TestALostAcknowledgementIsContinuedWithTheEdit(t *testing.T) {
 	// The first callback is taken and answered with a 502; the second one gets 40060.
 	b.fault(discord.Fault{Kind: discord.FaultLost, Count: 1,
 		Route: "POST /interactions/{interaction_id}/{interaction_token}/callback"})
-	wants(t, b.run("/friends"), "I do not know who you are")
+	wants(t, b.run("/friends show"), "I do not know who you are")
 }
 
 func TestAFailedEditIsRepeated(t *testing.T) {
@@ -227,7 +227,7 @@ func TestAFailedEditIsRepeated(t *testing.T) {
 			b.ready()
 			f.Count, f.Route = 2, "PATCH /webhooks/{webhook_id}/{webhook_token}/messages/@original"
 			b.fault(f)
-			wants(t, b.run("/friends"), "I do not know who you are")
+			wants(t, b.run("/friends show"), "I do not know who you are")
 		})
 	}
 }
@@ -239,7 +239,7 @@ func TestAnInteractionIsAnsweredDuringAGlobalLimit(t *testing.T) {
 	b.fault(discord.Fault{Kind: discord.FaultGlobal, RetryAfter: 60, Count: 1, Route: "POST /channels/{channel_id}/messages"})
 	k := b.store.queue(ana, friend, alert.ByFriend)
 	b.until("the limit was met", func() bool { return len(b.store.row(k).tries) > 0 })
-	a, err := b.sim.Command(b.ctx(), discord.CommandInput{User: ana.String(), Text: "/friends"})
+	a, err := b.sim.Command(b.ctx(), discord.CommandInput{User: ana.String(), Text: "/friends show"})
 	if err != nil || a.Message == nil {
 		t.Fatalf("not answered during the pause: %v", err)
 	}

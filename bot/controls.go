@@ -29,6 +29,31 @@ func controlTable() map[string]control {
 	return map[string]control{
 		"who":  {run: (*Bot).whoElse},
 		"stop": {run: (*Bot).stopTelling},
+
+		"settings": {run: (*Bot).pressSettings},
+		"set":      {run: (*Bot).showPanel, how: updates},
+		"put":      {run: (*Bot).put, how: updates},
+		"ask":      {open: (*Bot).openForm, how: asks},
+		"said":     {run: (*Bot).said, how: updates},
+		"mute":     {run: (*Bot).askMute},
+		"mutefor":  {run: (*Bot).muteFor, how: updates},
+		"unmute":   {run: (*Bot).unmute, how: updates},
+		"pause":    {run: (*Bot).pauseFor},
+
+		"watches": {run: (*Bot).watchesPage, how: updates},
+		"watch":   {run: (*Bot).watchPanel, how: updates},
+		"worlds":  {run: (*Bot).limitWorlds, how: updates},
+		"hush":    {run: (*Bot).hush, how: updates},
+		"unwatch": {run: (*Bot).unwatch, how: updates},
+		"ungroup": {run: (*Bot).ungroup, how: updates},
+		"sync":    {run: (*Bot).syncFriends, how: updates},
+
+		"privacy": {run: (*Bot).showPrivacy, how: updates},
+		"export":  {run: (*Bot).export},
+		"forget":  {run: (*Bot).forget, how: updates},
+		"hide":    {run: (*Bot).hide, how: updates},
+		"proved":  {run: (*Bot).proved, how: updates},
+		"unhide":  {run: (*Bot).unhide, how: updates},
 	}
 }
 

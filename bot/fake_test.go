@@ -18,8 +18,12 @@ import (
 	"muster/internal/backoff"
 )
 
-// fakeStore keeps in memory what the bot asks of storage.
+// fakeStore keeps in memory what alerts and the older commands ask of storage.
+// What it lacks is for tests that run on a real store: see newRealBench.
 type fakeStore struct {
+	PreferenceStore
+	PrivacyStore
+	groupStore
 	mu         sync.Mutex
 	characters map[event.CharacterID]event.Player
 	outfits    map[event.OutfitID]event.Outfit
@@ -36,6 +40,14 @@ type fakeStore struct {
 	slow       atomic.Bool   // FindCharacters takes a minute
 	unsettled  int           // so many settlements fail, and their claims lapse
 	settled    chan struct{} // gets one for each settled alert
+}
+
+// groupStore is the part of SubscriptionStore that fakeStore leaves out.
+type groupStore interface {
+	UpdateWatch(ctx context.Context, w alert.Watch) (bool, error)
+	Groups(ctx context.Context, user alert.UserID) ([]alert.Group, error)
+	SaveGroup(ctx context.Context, g alert.Group) (alert.Group, error)
+	RemoveGroup(ctx context.Context, user alert.UserID, id int64) (bool, error)
 }
 
 type outboxRow struct {
@@ -146,6 +158,9 @@ func (s *fakeStore) SaveRecipient(_ context.Context, r alert.Recipient) error {
 func (s *fakeStore) Link(_ context.Context, l alert.Link) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.broken != nil {
+		return false, s.broken
+	}
 	if slices.Contains(s.links[l.User], l.Character) {
 		return false, nil
 	}

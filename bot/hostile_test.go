@@ -44,7 +44,7 @@ func TestEveryMessageIsTakenWhateverPeopleAreCalled(t *testing.T) {
 			b.run("/link player:Kestrel")
 			player, outfit := pick(int64(bad)), pick(int64(c.Outfit.ID))
 			for _, text := range []string{"/link player:" + player, "/watch add player:" + player, "/watch add outfit:" + outfit,
-				"/watch list", "/friends", "/online outfit:" + outfit, "/status", "/unlink player:" + player} {
+				"/watch list", "/friends show", "/online outfit:" + outfit, "/status", "/unlink player:" + player} {
 				got := b.run(text)
 				if strings.Contains(got, "went wrong") {
 					t.Errorf("%s: %s", text, got)

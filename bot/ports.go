@@ -14,6 +14,8 @@ import (
 type Store interface {
 	AlertStore
 	SubscriptionStore
+	PreferenceStore
+	PrivacyStore
 	GameStore
 }
 
@@ -38,6 +40,35 @@ type SubscriptionStore interface {
 	AddWatch(ctx context.Context, w alert.Watch) (saved alert.Watch, added bool, err error)
 	RemoveWatch(ctx context.Context, user alert.UserID, id int64) (bool, error)
 	Watches(ctx context.Context, user alert.UserID) ([]alert.Watch, error)
+	// UpdateWatch writes what can be changed of a watch; false: there is none.
+	UpdateWatch(ctx context.Context, w alert.Watch) (bool, error)
+	Groups(ctx context.Context, user alert.UserID) ([]alert.Group, error)
+	SaveGroup(ctx context.Context, g alert.Group) (alert.Group, error)
+	// RemoveGroup also removes the watch on it.
+	RemoveGroup(ctx context.Context, user alert.UserID, id int64) (bool, error)
+}
+
+// A PreferenceStore holds when a person wants to hear of what they watch.
+type PreferenceStore interface {
+	// Settings returns the defaults for a person who never chose any.
+	Settings(ctx context.Context, user alert.UserID) (alert.Settings, error)
+	SaveSettings(ctx context.Context, s alert.Settings) error
+	// Mutes returns those that last still.
+	Mutes(ctx context.Context, user alert.UserID) ([]alert.Mute, error)
+	SaveMute(ctx context.Context, m alert.Mute, now time.Time) error
+	RemoveMute(ctx context.Context, user alert.UserID, c event.CharacterID) (bool, error)
+	RecentAlerts(ctx context.Context, user alert.UserID, limit int) ([]alert.Recent, error)
+}
+
+// A PrivacyStore gives people their data, deletes it, and hides characters.
+type PrivacyStore interface {
+	Export(ctx context.Context, user alert.UserID, now time.Time) (alert.PrivacyExport, error)
+	Forget(ctx context.Context, user alert.UserID) (alert.Forgotten, error)
+	Hide(ctx context.Context, c event.CharacterID, by alert.UserID, now time.Time) error
+	Unhide(ctx context.Context, c event.CharacterID, by alert.UserID) (bool, error)
+	HiddenBy(ctx context.Context, by alert.UserID) ([]event.Character, error)
+	// OwnDeaths returns when a character killed itself, from from to to.
+	OwnDeaths(ctx context.Context, c event.CharacterID, from, to time.Time) ([]time.Time, error)
 }
 
 // A GameStore knows the game: names, who is on, and how the streams are.

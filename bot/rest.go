@@ -133,13 +133,25 @@ func (c *rest) callback(ctx context.Context, i *interaction, kind int, data any)
 func (c *rest) editAnswer(ctx context.Context, i *interaction, m message) error {
 	path := "/webhooks/" + url.PathEscape(i.ApplicationID) + "/" + url.PathEscape(i.Token) + "/messages/@original"
 	if m.file == nil {
-		return c.do(ctx, http.MethodPatch, path, m, nil)
+		return c.do(ctx, http.MethodPatch, path, whole(m), nil)
 	}
 	body, kind, err := withFile(m)
 	if err != nil {
 		return fmt.Errorf("encode request: %w", err)
 	}
 	return c.send(ctx, http.MethodPatch, path, body, kind, nil)
+}
+
+// A wholeMessage replaces all that was there: what is left out of an edit stays
+// as it was (discord notes 3.14).
+type wholeMessage struct {
+	message
+	Embeds     []embed `json:"embeds"`
+	Components []row   `json:"components"`
+}
+
+func whole(m message) wholeMessage {
+	return wholeMessage{message: m, Embeds: append([]embed{}, m.Embeds...), Components: append([]row{}, m.Components...)}
 }
 
 // withFile writes a message and its file as the parts of one form.
@@ -153,7 +165,7 @@ func withFile(m message) (body []byte, kind string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if err := json.NewEncoder(part).Encode(m); err != nil {
+	if err := json.NewEncoder(part).Encode(whole(m)); err != nil {
 		return nil, "", err
 	}
 	file, err := w.CreateFormFile("files[0]", m.Attachments[0].Filename)

@@ -65,7 +65,7 @@ func TestSecretsThatAreAcceptedAreNeverShown(t *testing.T) {
 	admin := m.err.find(t, `muster runs.* admin=(\S+)`)
 	m.err.find(t, "commands registered")
 	user := people.Users()[0].ID
-	for _, text := range []string{"/link player:Kestrel", "/watch add player:" + canaryName, "/friends", "/status", "/online outfit:NONE"} {
+	for _, text := range []string{"/link player:Kestrel", "/watch add player:" + canaryName, "/friends show", "/status", "/online outfit:NONE"} {
 		if _, err := people.Command(t.Context(), discord.CommandInput{User: user, Text: text}); err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}

@@ -1,0 +1,200 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"muster/alert"
+)
+
+// Ids of what changes settings: "set" shows a panel, "put" saves a choice.
+const (
+	controlSet = controlVersion + "set"
+	controlPut = controlVersion + "put:"
+	controlAsk = controlVersion + "ask:"
+)
+
+// A setting is one line of /settings: how it reads, and the panel that changes it.
+type setting struct {
+	key   string
+	icon  string
+	title string
+	about string // one line under the title in the menu
+	now   func(p prefs) string
+	panel func(b *Bot, ctx context.Context, p prefs) (message, error)
+}
+
+// prefs are one person's settings and what the panels need beside them.
+type prefs struct {
+	alert.Settings
+	muted int
+	now   time.Time
+}
+
+// settingTable lists the settings in the order in which they are shown.
+func settingTable() []setting {
+	return []setting{
+		{key: "quiet", icon: "🌙", title: "Quiet hours", about: "When I write without a sound, or not at all", now: quietNow, panel: quietPanel},
+		{key: "zone", icon: "🌍", title: "Time zone", about: "So that your quiet hours are yours", now: zoneNow, panel: zonePanel},
+		{key: "pause", icon: "⏸️", title: "Pause", about: "No news for a while", now: pauseNow, panel: pausePanel},
+		{key: "cooldown", icon: "🔁", title: "The same player again", about: "How long after one message the next may come", now: cooldownNow, panel: cooldownPanel},
+		{key: "away", icon: "🎮", title: "While you play", about: "Whether you want news while you are in the game", now: awayNow, panel: awayPanel},
+		{key: "least", icon: "👥", title: "How many must be on", about: "Only tell me when it is worth logging in", now: leastNow, panel: leastPanel},
+		{key: "digest", icon: "📦", title: "When many come at once", about: "One message for all of them, or one each", now: digestNow, panel: digestPanel},
+		{key: "summary", icon: "👋", title: "When you log in", about: "A list of who is on already", now: summaryNow, panel: summaryPanel},
+		{key: "leave", icon: "✏️", title: "When they leave", about: "Whether I note it in the message about them", now: leaveNow, panel: leavePanel},
+		{key: "mutes", icon: "🔇", title: "Muted players", about: "Whom you do not want to hear of", now: mutesNow, panel: mutesPanel},
+		{key: "why", icon: "🔎", title: "Why was I told, or not?", about: "The last news, and what I did with them", now: nil, panel: whyPanel},
+	}
+}
+
+// settings shows everything that can be set.
+func (b *Bot) settings(ctx context.Context, i *interaction) (message, error) {
+	return b.showSettings(ctx, i, "")
+}
+
+// pressSettings is the button of a message: it opens the settings beside it.
+func (b *Bot) pressSettings(ctx context.Context, i *interaction, _ string) (message, error) {
+	return b.showSettings(ctx, i, "")
+}
+
+// showPanel shows the panel that was chosen in the menu or named by a button;
+// without one, all settings.
+func (b *Bot) showPanel(ctx context.Context, i *interaction, arg string) (message, error) {
+	return b.showSettings(ctx, i, firstOf(i.value(), arg))
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func (b *Bot) showSettings(ctx context.Context, i *interaction, key string) (message, error) {
+	p, err := b.prefs(ctx, i)
+	if err != nil {
+		return message{}, err
+	}
+	for _, s := range settingTable() {
+		if s.key != key {
+			continue
+		}
+		m, err := s.panel(b, ctx, p)
+		if err != nil {
+			return message{}, err
+		}
+		m.Embeds[0].Title = s.icon + " " + s.title
+		return withBack(m), nil
+	}
+	return b.allSettings(ctx, i, p), nil
+}
+
+// withBack adds the way back to all settings, in the last row of buttons if that
+// has room.
+func withBack(m message) message {
+	back := button{Label: "Back", CustomID: controlSet}
+	if n := len(m.Components); n > 0 {
+		last := m.Components[n-1].Components
+		if _, ok := last[0].(button); ok && len(last) < 5 {
+			m.Components[n-1].Components = append(last, buttons(back)[0].Components[0])
+			return m
+		}
+	}
+	m.Components = append(m.Components, buttons(back)...)
+	return m
+}
+
+// prefs reads what the panels show.
+func (b *Bot) prefs(ctx context.Context, i *interaction) (prefs, error) {
+	set, err := b.cfg.Store.Settings(ctx, i.by)
+	if err != nil {
+		return prefs{}, err
+	}
+	mutes, err := b.cfg.Store.Mutes(ctx, i.by)
+	if err != nil {
+		return prefs{}, err
+	}
+	return prefs{Settings: set, muted: len(mutes), now: b.now()}, nil
+}
+
+func (b *Bot) allSettings(ctx context.Context, i *interaction, p prefs) message {
+	var lines []string
+	var options []option
+	for _, s := range settingTable() {
+		if s.now != nil {
+			lines = append(lines, s.icon+" **"+s.title+"** — "+s.now(p))
+		}
+		options = append(options, option{Label: s.icon + " " + s.title, Value: s.key, Description: s.about})
+	}
+	m := message{
+		Content: b.reach(ctx, i, false),
+		Embeds: []embed{{Title: "When I write to you", Description: strings.Join(lines, "\n"), Color: 0x4c7bd9,
+			Footer: &footer{Text: "Whom I write about: /watch list"}}},
+		Components: choose(controlSet, "Change one of these…", options...),
+	}
+	if p.PausedAt(p.now) {
+		m.Components = append(m.Components, buttons(button{Label: "End the pause", CustomID: controlPut + "pause:off", Style: styleGood})...)
+	}
+	return m
+}
+
+// put saves one choice and shows the result: the key and, for a button, the value
+// stand in arg, and what was chosen in a menu in i.
+func (b *Bot) put(ctx context.Context, i *interaction, arg string) (message, error) {
+	key, value, _ := strings.Cut(arg, ":")
+	value = firstOf(i.value(), value)
+	set, err := b.cfg.Store.Settings(ctx, i.by)
+	if err != nil {
+		return message{}, err
+	}
+	change, ok := settingChanges()[key]
+	if !ok || !change(&set, value, b.now()) {
+		return b.oldControl(ctx, i, arg)
+	}
+	if err := b.saveSettings(ctx, i, set); err != nil {
+		return message{}, err
+	}
+	if key == "quiet" || key == "pause" {
+		return b.showSettings(ctx, i, "")
+	}
+	return b.showSettings(ctx, i, panelAfter(key))
+}
+
+// panelAfter returns which panel is shown once key was changed: all settings,
+// where the new state can be seen beside the others.
+func panelAfter(string) string { return "" }
+
+// saveSettings writes set, with the language the person uses.
+func (b *Bot) saveSettings(ctx context.Context, i *interaction, set alert.Settings) error {
+	set.User, set.UpdatedAt = i.by, b.now()
+	if len(i.Locale) <= 16 {
+		set.Locale = i.Locale
+	}
+	return b.cfg.Store.SaveSettings(ctx, set)
+}
+
+// box is a panel with what the setting does, in words.
+func box(text string, rows ...[]row) message {
+	m := message{Embeds: []embed{{Description: text, Color: 0x4c7bd9}}}
+	for _, r := range rows {
+		m.Components = append(m.Components, r...)
+	}
+	return m
+}
+
+// short writes a duration of a setting: "30 min", "2 h", "1 h 30 min", "1 day".
+func short(d time.Duration) string {
+	h, m := int(d.Hours()), int(d.Minutes())%60
+	switch {
+	case d == 24*time.Hour:
+		return "1 day"
+	case h == 0:
+		return fmt.Sprintf("%d min", m)
+	case m == 0:
+		return fmt.Sprintf("%d h", h)
+	}
+	return fmt.Sprintf("%d h %d min", h, m)
+}
