@@ -23,7 +23,7 @@ type setting struct {
 	title string
 	about string // one line under the title in the menu
 	now   func(p prefs) string
-	panel func(b *Bot, ctx context.Context, p prefs) (message, error)
+	panel func(ctx context.Context, b *Bot, p prefs) (message, error)
 }
 
 // prefs are one person's settings and what the panels need beside them.
@@ -82,7 +82,7 @@ func (b *Bot) showSettings(ctx context.Context, i *interaction, key string) (mes
 		if s.key != key {
 			continue
 		}
-		m, err := s.panel(b, ctx, p)
+		m, err := s.panel(ctx, b, p)
 		if err != nil {
 			return message{}, err
 		}
@@ -157,15 +157,8 @@ func (b *Bot) put(ctx context.Context, i *interaction, arg string) (message, err
 	if err := b.saveSettings(ctx, i, set); err != nil {
 		return message{}, err
 	}
-	if key == "quiet" || key == "pause" {
-		return b.showSettings(ctx, i, "")
-	}
-	return b.showSettings(ctx, i, panelAfter(key))
+	return b.showSettings(ctx, i, "") // where the new state can be seen beside the others
 }
-
-// panelAfter returns which panel is shown once key was changed: all settings,
-// where the new state can be seen beside the others.
-func panelAfter(string) string { return "" }
 
 // saveSettings writes set, with the language the person uses.
 func (b *Bot) saveSettings(ctx context.Context, i *interaction, set alert.Settings) error {

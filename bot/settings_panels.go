@@ -21,7 +21,7 @@ func quietNow(p prefs) string {
 	return fmt.Sprintf("%s to %s, %s", p.Quiet.From, p.Quiet.To, words)
 }
 
-func quietPanel(_ *Bot, _ context.Context, p prefs) (message, error) {
+func quietPanel(_ context.Context, _ *Bot, p prefs) (message, error) {
 	text := "Now: **" + quietNow(p) + "** (" + zoneNow(p) + ").\n\n" +
 		"In quiet hours I write without a sound, so that you find it in the morning, or not at all. " +
 		"They follow the clock on your wall, summer and winter."
@@ -49,7 +49,7 @@ func zoneNow(p prefs) string {
 	return escape(name) + ", where it is " + p.now.In(loc).Format("15:04")
 }
 
-func zonePanel(_ *Bot, _ context.Context, p prefs) (message, error) {
+func zonePanel(_ context.Context, _ *Bot, p prefs) (message, error) {
 	var options []option
 	for _, name := range commonZones() {
 		loc, err := alert.LoadZone(name)
@@ -87,7 +87,7 @@ func moment2(t, now time.Time) string {
 // message may take.
 const forGood = alert.MaxPause - time.Hour
 
-func pausePanel(_ *Bot, _ context.Context, p prefs) (message, error) {
+func pausePanel(_ context.Context, _ *Bot, p prefs) (message, error) {
 	text := "Now: **" + pauseNow(p) + "**.\n\nWhile you pause, nothing is told, and nothing is told late. What you follow stays saved."
 	rows := buttons(
 		button{Label: "30 min", CustomID: controlPut + "pause:30m"},
@@ -107,7 +107,7 @@ func cooldownNow(p prefs) string {
 	return "at most once in " + short(p.Cooldown)
 }
 
-func cooldownPanel(_ *Bot, _ context.Context, p prefs) (message, error) {
+func cooldownPanel(_ context.Context, _ *Bot, p prefs) (message, error) {
 	var options []option
 	for _, d := range []time.Duration{0, 10 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 24 * time.Hour} {
 		label := "At most once in " + short(d)
@@ -127,7 +127,7 @@ func awayNow(p prefs) string {
 	return "news as always"
 }
 
-func awayPanel(_ *Bot, _ context.Context, p prefs) (message, error) {
+func awayPanel(_ context.Context, _ *Bot, p prefs) (message, error) {
 	return box("Now: **"+awayNow(p)+"**.\n\nIn the game you see your friends come online yourself.",
 		onOff("away", p.OnlyWhenAway, "No news while I play", "News as always")), nil
 }
@@ -139,7 +139,7 @@ func leastNow(p prefs) string {
 	return fmt.Sprintf("only when %d or more of them are on", p.AtLeast)
 }
 
-func leastPanel(_ *Bot, _ context.Context, p prefs) (message, error) {
+func leastPanel(_ context.Context, _ *Bot, p prefs) (message, error) {
 	var options []option
 	for _, n := range []int{1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 50} {
 		label := fmt.Sprintf("%d of those I follow", n)
@@ -159,7 +159,7 @@ func digestNow(p prefs) string {
 	return "one message each"
 }
 
-func digestPanel(_ *Bot, _ context.Context, p prefs) (message, error) {
+func digestPanel(_ context.Context, _ *Bot, p prefs) (message, error) {
 	return box("Now: **"+digestNow(p)+"**.\n\nWhen three or more come online within a minute, I can put them into one message "+
 		"and add to it, without another sound, while more come. One message each ends at ten a minute all the same.",
 		onOff("digest", p.Digest, "One message for all", "One message each")), nil
@@ -172,7 +172,7 @@ func summaryNow(p prefs) string {
 	return "nothing"
 }
 
-func summaryPanel(_ *Bot, _ context.Context, p prefs) (message, error) {
+func summaryPanel(_ context.Context, _ *Bot, p prefs) (message, error) {
 	return box("Now: **"+summaryNow(p)+"**.\n\nWhen one of your linked characters comes online, I can write to you which of those "+
 		"you follow are on already.", onOff("summary", p.Summary, "List who is on", "Nothing")), nil
 }
@@ -184,7 +184,7 @@ func leaveNow(p prefs) string {
 	return "the message stays as it is"
 }
 
-func leavePanel(_ *Bot, _ context.Context, p prefs) (message, error) {
+func leavePanel(_ context.Context, _ *Bot, p prefs) (message, error) {
 	return box("Now: **"+leaveNow(p)+"**.\n\nThree minutes after somebody left, and is not back, the message about them says how long "+
 		"they were on.", onOff("leave", p.EditOnLeave, "Note it in the message", "Leave the message")), nil
 }
@@ -207,7 +207,7 @@ func mutesNow(p prefs) string {
 	return count(p.muted, "player", "players")
 }
 
-func mutesPanel(b *Bot, ctx context.Context, p prefs) (message, error) {
+func mutesPanel(ctx context.Context, b *Bot, p prefs) (message, error) {
 	mutes, err := b.cfg.Store.Mutes(ctx, p.User)
 	if err != nil {
 		return message{}, err
@@ -245,7 +245,7 @@ var reasonWords = map[alert.Reason]string{
 	alert.Refused:    "Discord refused the message",
 }
 
-func whyPanel(b *Bot, ctx context.Context, p prefs) (message, error) {
+func whyPanel(ctx context.Context, b *Bot, p prefs) (message, error) {
 	recent, err := b.cfg.Store.RecentAlerts(ctx, p.User, 10)
 	if err != nil {
 		return message{}, err
