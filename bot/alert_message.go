@@ -20,6 +20,8 @@ const (
 var causeWords = map[alert.Cause]string{
 	alert.ByCharacter: "You watch this player",
 	alert.ByFriend:    "From your in-game friends list",
+	alert.ByGroup:     "In a group of yours",
+	alert.ByLeader:    "You watch the leaders of this outfit",
 	alert.ByOutfit:    "You watch this outfit",
 }
 
