@@ -42,6 +42,7 @@ type Config struct {
 	Log      Log
 	Alerts   Alerts
 	Presence Presence
+	Events   Events
 
 	// Warnings are one line each, for the log: what was set and has no effect.
 	Warnings []string
@@ -143,6 +144,11 @@ type Alerts struct {
 // Presence says when silence means that somebody has gone.
 type Presence struct {
 	Idle time.Duration
+}
+
+// Events says how long events are kept.
+type Events struct {
+	Retention time.Duration // whole days
 }
 
 // Default returns the settings of somebody who has set nothing.

@@ -53,6 +53,7 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 		"MUSTER_DATABASE_REPLICA_URLS": "", "MUSTER_GAME_SERVICE_ID": "", "MUSTER_DISCORD_TOKEN": "",
 		"MUSTER_GAME_WORLDS": "", "MUSTER_DISCORD_USER_INSTALL": "true", "MUSTER_HTTP_PUBLIC_URL": "",
 		"MUSTER_ALERTS_LIFETIME": "5m", "MUSTER_PRESENCE_IDLE": "30m", "MUSTER_BUS_NAMESPACE": "muster", "MUSTER_HTTP_TRUSTED_PROXIES": "",
+		"MUSTER_EVENTS_RETENTION": "90d",
 	}
 	c := mustLoad(t, "", nil, nil)
 	for _, s := range configs.Settings() {
@@ -160,6 +161,11 @@ var wrongSettings = []struct {
 	{name: "format", env: "MUSTER_LOG_FORMAT", value: "xml", begins: "MUSTER_LOG_FORMAT: ", says: "text or json"},
 	{name: "lifetime without unit", env: "MUSTER_ALERTS_LIFETIME", value: "5", begins: "MUSTER_ALERTS_LIFETIME: ", says: "unit"},
 	{name: "lifetime too long", env: "MUSTER_ALERTS_LIFETIME", value: "2h", begins: "MUSTER_ALERTS_LIFETIME: ", says: "30s to 1h"},
+	{name: "retention without a unit", env: "MUSTER_EVENTS_RETENTION", value: "90", begins: "MUSTER_EVENTS_RETENTION: ", says: "90d"},
+	{name: "retention too short", env: "MUSTER_EVENTS_RETENTION", value: "1d", begins: "MUSTER_EVENTS_RETENTION: ", says: "2d to 3650d"},
+	{name: "retention in parts of days", env: "MUSTER_EVENTS_RETENTION", value: "49h", begins: "MUSTER_EVENTS_RETENTION: ", says: "whole days"},
+	{name: "retention of ages", env: "MUSTER_EVENTS_RETENTION", value: "99999d", begins: "MUSTER_EVENTS_RETENTION: ", says: "write days"},
+	{name: "retention below zero", env: "MUSTER_EVENTS_RETENTION", value: "-90d", begins: "MUSTER_EVENTS_RETENTION: ", says: "write days"},
 	{name: "idle too short", env: "MUSTER_PRESENCE_IDLE", value: "1m", begins: "MUSTER_PRESENCE_IDLE: ", says: "16m to 24h"},
 
 	{name: "flag", flag: "http.addr", value: "x", begins: `--http-addr: "x": `, says: "HOST:PORT"},

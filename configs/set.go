@@ -94,6 +94,32 @@ func setDuration(s span) func(*Config, string) error {
 	}
 }
 
+// Days that events may be kept.
+const minRetention, maxRetention = 2, 3650
+
+// setRetention reads whole days: 90d, or hours as other durations are written.
+func setRetention(c *Config, v string) error {
+	v = strings.TrimSpace(v)
+	d, err := time.ParseDuration(v)
+	if number, ok := strings.CutSuffix(v, "d"); ok {
+		var days uint64
+		days, err = strconv.ParseUint(number, 10, 16)
+		d = time.Duration(days) * day
+	}
+	switch {
+	case err != nil:
+		return errors.New("write days, such as 90d")
+	case d < minRetention*day || d > maxRetention*day || d%day != 0:
+		return fmt.Errorf("must be %dd to %dd, in whole days", minRetention, maxRetention)
+	}
+	c.Events.Retention = d
+	return nil
+}
+
+const day = 24 * time.Hour
+
+func showDays(d time.Duration) string { return fmt.Sprintf("%dd", d/day) }
+
 func setLevel(c *Config, v string) error {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo,
 		"warn": slog.LevelWarn, "error": slog.LevelError}

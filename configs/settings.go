@@ -127,6 +127,10 @@ func table() []Setting {
 			Help: "After how long without a sign of life somebody counts as gone, 16m to 24h.",
 			set:  setDuration(presenceIdle),
 			get:  func(c Config) string { return showDuration(c.Presence.Idle) }},
+		{Name: "events.retention", Default: "90d",
+			Help: "How long single events are kept, 2d to 3650d; what they were summed up to is kept for ever.",
+			set:  setRetention,
+			get:  func(c Config) string { return showDays(c.Events.Retention) }},
 	}
 	for i := range all {
 		all[i].Env = envName(all[i].Name)

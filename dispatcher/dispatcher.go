@@ -34,6 +34,9 @@ type Store interface {
 	EndStale(ctx context.Context, now time.Time, idle time.Duration) ([]event.PresenceChange, error)
 	// Rollup sums up again the hours that changed.
 	Rollup(ctx context.Context, now time.Time) (hours int, err error)
+	// Retain lets go of events that are too old, and makes room for those to come.
+	// It is called often and does nothing most of the time.
+	Retain(ctx context.Context, now time.Time) error
 	// Characters returns those of ids that are known.
 	Characters(ctx context.Context, ids []event.CharacterID) (map[event.CharacterID]event.Character, error)
 	// Lookups returns the names of one category.
@@ -77,6 +80,7 @@ type Dispatcher struct {
 	metrics *metrics
 	storage *outage.Outage
 	telling *outage.Outage
+	keeping *outage.Outage
 }
 
 // New returns a Dispatcher; Run starts it.
@@ -101,6 +105,8 @@ func New(cfg Config) *Dispatcher {
 			"storage does not answer, events wait in the queue", "storage answers again"),
 		telling: outage.New(log, cfg.Clock,
 			"what was stored cannot be announced, trying again", "announcing works again"),
+		keeping: outage.New(log, cfg.Clock,
+			"days of events cannot be made or dropped, trying again", "days of events are in order again"),
 	}
 }
 
@@ -121,6 +127,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		g.Go(func() error { return d.bus.Consume(ctx, event.QueueDispatcher, d.handle) })
 	}
 	g.Go(func() error { d.every(ctx, tidyEvery, d.tidy); return nil })
+	g.Go(func() error { d.retain(ctx); d.every(ctx, tidyEvery, d.retain); return nil })
 	g.Go(func() error { d.every(ctx, gaugeEvery, d.gauge); return nil })
 	g.Go(func() error { d.every(ctx, lookupEvery, d.names.refresh); return nil })
 	g.Go(func() error { d.every(ctx, forgetEvery, func(context.Context) { d.names.forget() }); return nil })
@@ -172,6 +179,16 @@ func (d *Dispatcher) tidy(ctx context.Context) {
 	}
 	if _, err := d.store.Rollup(ctx, now); d.kept(ctx, "roll up", err) {
 		d.storage.Answered(ctx)
+	}
+}
+
+// retain does not wait for tidy, nor tidy for it: it may take long.
+func (d *Dispatcher) retain(ctx context.Context) {
+	switch err := d.store.Retain(ctx, d.clock()); {
+	case err == nil:
+		d.keeping.Answered(ctx)
+	case ctx.Err() == nil:
+		d.keeping.Failed(ctx, err)
 	}
 }
 

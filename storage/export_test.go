@@ -1,6 +1,11 @@
 package storage
 
-import "muster/event"
+import (
+	"context"
+	"time"
+
+	"muster/event"
+)
 
 // BareTable names a table and its columns.
 type BareTable struct {
@@ -23,4 +28,32 @@ func BareRows(events []event.Event) ([]BareTable, [][]any, error) {
 		}
 	}
 	return names, args, nil
+}
+
+// EventTables names the tables of events.
+func EventTables() (names []string) {
+	for _, t := range tables {
+		names = append(names, t.table)
+	}
+	return names
+}
+
+// DaysUntil returns the definitions of the days from from to to, and of the rest.
+func DaysUntil(from, to time.Time) string {
+	return definitions(daysUntil(from.Unix(), to.Unix(), int64(DefaultRetention/time.Second)))
+}
+
+// RetainFromOneView makes the days around from, then drops those before before, as
+// a process does whose view of the partitions is as old as it can be.
+func (s *Store) RetainFromOneView(ctx context.Context, from, before int64) error {
+	for _, t := range tables {
+		if err := s.makeDays(ctx, s.long, t.table, []partition{restPartition}, from); err != nil {
+			return err
+		}
+		days := daysUntil(from-daySeconds, before-1, s.keep())
+		if _, err := dropDays(ctx, s.long, t.table, days[:len(days)-1], before); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -116,7 +116,7 @@ func (t *tx) newGroup(ctx context.Context, g *alert.Group, lower string) error {
 func (s *Store) RemoveGroup(ctx context.Context, u alert.UserID, id int64) (removed bool, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, "DELETE FROM watch_groups WHERE id = ? AND user_id = ?", id, int64(u))
-		removed = n > 0
+		t.changed(&removed, n)
 		if err != nil || !removed {
 			return err
 		}

@@ -39,7 +39,7 @@ func (s *Store) Hide(ctx context.Context, c event.CharacterID, by alert.UserID, 
 func (s *Store) Unhide(ctx context.Context, c event.CharacterID, by alert.UserID) (removed bool, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, "DELETE FROM hidden_characters WHERE character_id = ? AND user_id = ?", int64(c), int64(by))
-		removed = n > 0
+		t.changed(&removed, n)
 		return err
 	})
 	return removed, wrap("unhide", err)

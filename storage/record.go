@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -21,8 +22,10 @@ import (
 // part changes nothing more. settle, if not nil, runs last before the commit;
 // its error undoes everything.
 //
-// On MySQL the transaction is repeated after deadlocks and lost connections, so
-// settle can be called more than once. An error wrapping ErrData means that one
+// On MySQL the transaction is repeated after deadlocks, lost connections and
+// failovers for up to 40 s, so settle can be called more than once; also when the
+// connection is lost while it commits, and what is returned is right all the same.
+// An error wrapping ErrData means that one
 // of the events can never be stored; nothing of rec was.
 func (s *Store) Record(ctx context.Context, now time.Time, rec event.Record,
 	settle func(context.Context, *sql.Tx) error) (event.Recorded, error) {
@@ -35,10 +38,12 @@ func (s *Store) Record(ctx context.Context, now time.Time, rec event.Record,
 	if err != nil {
 		return event.Recorded{}, fmt.Errorf("record: %w", err)
 	}
-	var r *recording
+	var r, doubtful *recording
 	err = s.write(ctx, func(t *tx) error {
-		again := r != nil
-		r = &recording{t: t, now: now, batch: b, again: again}
+		if t.doubt > 0 && t.doubt == t.attempt-1 {
+			doubtful = r
+		}
+		r = &recording{t: t, now: now, batch: b}
 		if err := r.run(ctx, rec); err != nil {
 			return err
 		}
@@ -47,12 +52,19 @@ func (s *Store) Record(ctx context.Context, now time.Time, rec event.Record,
 		}
 		return nil
 	})
+	if errors.Is(err, errCommitted) {
+		r, err = doubtful, nil
+	}
 	if err != nil {
 		return event.Recorded{}, fmt.Errorf("record: %w", err)
 	}
 	r.remember(s)
 	return r.out, nil
 }
+
+// errCommitted says that an earlier attempt was committed after all: what it found
+// out is what happened.
+var errCommitted = errors.New("committed by an earlier attempt")
 
 // A batch is the events of one Record, ready to be written: per kind, in the
 // order of the primary key, so that two dispatchers lock in one order.
@@ -114,7 +126,6 @@ type recording struct {
 	t     *tx
 	now   time.Time
 	batch *batch
-	again bool // an earlier attempt may have been committed without our knowing
 	out   event.Recorded
 
 	signs     []sign  // evidence that needs the presence table
@@ -166,25 +177,29 @@ func (r *recording) insertEvents(ctx context.Context) error {
 			for _, row := range rows {
 				r.out.New[row.i] = true
 			}
-		case affected > 0 || r.again:
-			if err := r.findNew(ctx, table, rows); err != nil {
+		case affected > 0 || r.t.doubt > 0:
+			found, err := r.findNew(ctx, table, rows)
+			if err != nil {
 				return fmt.Errorf("find new rows of %s: %w", table.table, err)
+			}
+			if found > affected { // not by this attempt
+				return errCommitted
 			}
 		}
 	}
 	return nil
 }
 
-// findNew marks the rows that carry this batch's number: those are new, also
+// findNew marks the rows that carry this batch's number, and counts them: those are new, also
 // when another dispatcher wrote some of the others in between.
-func (r *recording) findNew(ctx context.Context, table kindTable, rows []row) error {
+func (r *recording) findNew(ctx context.Context, table kindTable, rows []row) (n int64, err error) {
 	seconds := make([]int64, 0, 8)
 	for _, row := range rows { // sorted by second
 		if len(seconds) == 0 || seconds[len(seconds)-1] != row.at {
 			seconds = append(seconds, row.at)
 		}
 	}
-	return eachIn(seconds, func(marks string, args []any) error {
+	err = eachIn(seconds, func(marks string, args []any) error {
 		text := "SELECT at, k FROM " + table.table + " WHERE at IN (" + marks + ") AND batch = ?"
 		found, err := r.t.query(ctx, text, append(args, r.batch.id)...)
 		return collect(found, err, func(found *sql.Rows) error {
@@ -199,10 +214,12 @@ func (r *recording) findNew(ctx context.Context, table kindTable, rows []row) er
 			i, ok := slices.BinarySearchFunc(rows, row{at: at, key: event.Key(k)}, compareRows)
 			if ok {
 				r.out.New[rows[i].i] = true
+				n++
 			}
 			return nil
 		})
 	})
+	return n, err
 }
 
 var unresolvedShape = newShape("characters",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -40,8 +41,15 @@ func (r *recording) dirtyHours(ctx context.Context) error {
 //
 // Several may run at once: an hour's marks are locked while it is counted, and a
 // Record that adds rows to it meanwhile leaves a new mark.
+//
+// A sum never shrinks: what is counted anew may lack rows that are gone already.
 func (s *Store) Rollup(ctx context.Context, now time.Time) (int, error) {
-	hours, err := readIDs[int64](ctx, s.r, "SELECT DISTINCT hour_at FROM dirty_hours ORDER BY hour_at")
+	return s.rollup(ctx, now, math.MaxInt64)
+}
+
+// rollup is Rollup of the hours before before.
+func (s *Store) rollup(ctx context.Context, now time.Time, before int64) (int, error) {
+	hours, err := readIDs[int64](ctx, s.r, "SELECT DISTINCT hour_at FROM dirty_hours WHERE hour_at < ? ORDER BY hour_at", before)
 	if err != nil {
 		return 0, fmt.Errorf("dirty hours: %w", err)
 	}
@@ -52,7 +60,7 @@ func (s *Store) Rollup(ctx context.Context, now time.Time) (int, error) {
 			continue
 		}
 		did, from := false, time.Now()
-		err := s.write(ctx, func(t *tx) (err error) {
+		err := s.writeLong(ctx, func(t *tx) (err error) {
 			did, err = t.rollup(ctx, h)
 			return err
 		})
@@ -113,6 +121,6 @@ func (t *tx) rollup(ctx context.Context, h int64) (bool, error) {
 	_, err = t.exec(ctx, "INSERT INTO experience_hourly (character_id, hour_at, experience_id, n, amount) "+
 		"SELECT character_id, ?, experience_id, COUNT(*), SUM(CASE WHEN amount > 1000000000 THEN 1000000000 ELSE amount END) FROM event_experience "+
 		"WHERE at >= ? AND at < ? GROUP BY character_id, experience_id ORDER BY character_id, experience_id"+
-		t.s.d.upsert("character_id, hour_at, experience_id", "n", "amount"), h, h, h+hour)
+		t.s.d.larger("experience_hourly", "character_id, hour_at, experience_id", "n", "amount"), h, h, h+hour)
 	return err == nil, err
 }

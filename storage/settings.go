@@ -101,7 +101,7 @@ func (s *Store) SaveMute(ctx context.Context, m alert.Mute, now time.Time) error
 func (s *Store) RemoveMute(ctx context.Context, u alert.UserID, c event.CharacterID) (removed bool, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, "DELETE FROM mutes WHERE user_id = ? AND character_id = ?", int64(u), int64(c))
-		removed = n > 0
+		t.changed(&removed, n)
 		return err
 	})
 	return removed, wrap("remove mute", err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"muster/alert"
-	"muster/internal/backoff"
 )
 
 // Errors a caller branches on.
@@ -34,7 +32,12 @@ var (
 type Options struct {
 	Log           *slog.Logger  // nil discards
 	AlertLifetime time.Duration // how old a login may be and still be told; 0: alert.DefaultLifetime
-	ReadConns     int           // connections for reading (SQLite), or for everything (MySQL); 0: 4, or 16
+	// Conns is how many connections one process has at most: for reading on SQLite
+	// (0: 4), for everything on MySQL (0: 16; never fewer than 6).
+	Conns int
+	// Retention is how long the rows of events are kept, in whole days; 0:
+	// DefaultRetention. What they were summed up to is kept for ever.
+	Retention time.Duration
 	// CachedCharacters bounds what is remembered in memory of who is online and
 	// whose row exists; 0: 200,000. About 100 bytes each.
 	CachedCharacters int
@@ -46,6 +49,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.AlertLifetime <= 0 {
 		o.AlertLifetime = alert.DefaultLifetime
+	}
+	if o.Retention <= 0 {
+		o.Retention = DefaultRetention
 	}
 	if o.CachedCharacters <= 0 {
 		o.CachedCharacters = 200_000
@@ -60,12 +66,15 @@ type Store struct {
 	log    *slog.Logger
 	d      dialect
 	w, r   *sql.DB // the same on MySQL
+	long   *sql.DB // for statements that take long; w on SQLite
+	dsn    string  // MySQL only
 	writer int64   // tells this Store's dirty marks from those of others
 
 	cache *presenceCache
 	known *idCache // characters that have a row
 
-	running runningHour // of Rollup
+	running   runningHour // of Rollup
+	retention retention   // of Retain
 
 	mu     sync.Mutex
 	stmts  map[string]*sql.Stmt // prepared on w; SQLite only
@@ -108,10 +117,9 @@ func (s *Store) Close() error {
 		errs = append(errs, st.Close())
 		delete(s.stmts, text)
 	}
-	if s.r != s.w {
-		errs = append(errs, s.r.Close())
+	for _, db := range slices.Compact([]*sql.DB{s.r, s.w, s.long}) {
+		errs = append(errs, db.Close())
 	}
-	errs = append(errs, s.w.Close())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close database: %w", err)
 	}
@@ -134,126 +142,4 @@ func (s *Store) SpoolDB() *sql.DB {
 		return nil
 	}
 	return s.w
-}
-
-// A tx is one transaction, with statements prepared beforehand where that pays.
-type tx struct {
-	s *Store
-	*sql.Tx
-}
-
-// write runs f in one transaction and commits. On MySQL it runs all of it again
-// after a deadlock, a lock timeout or a lost connection, so f must begin anew
-// each time. f's argument is not valid afterwards.
-func (s *Store) write(ctx context.Context, f func(*tx) error) error {
-	for attempt := 1; ; attempt++ {
-		err := s.writeOnce(ctx, f)
-		if err == nil || attempt >= maxAttempts || !s.d.retryable(err) || ctx.Err() != nil {
-			return err
-		}
-		s.log.DebugContext(ctx, "transaction is repeated", "attempt", attempt, "err", err)
-		if backoff.Sleep(ctx, retryPause(attempt)) != nil {
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// maxAttempts bounds how often one transaction is tried. The pauses between
-// them add up to about two seconds; an outage that lasts longer is the caller's.
-const maxAttempts = 8
-
-func retryPause(attempt int) time.Duration {
-	top := min(10*time.Millisecond<<attempt, time.Second)
-	return top/4 + rand.N(top*3/4)
-}
-
-func (s *Store) writeOnce(ctx context.Context, f func(*tx) error) error {
-	raw, err := s.w.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
-	if err := f(&tx{s: s, Tx: raw}); err != nil {
-		if undo := raw.Rollback(); undo != nil && !errors.Is(undo, sql.ErrTxDone) {
-			s.log.DebugContext(ctx, "rollback", "err", undo)
-		}
-		return err
-	}
-	if err := raw.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	s.prepareWanted(ctx)
-	return nil
-}
-
-// prepared returns the ready statement for text, nil if there is none yet. It
-// cannot be prepared now: the transaction holds SQLite's one writing connection.
-func (t *tx) prepared(text string) *sql.Stmt {
-	t.s.mu.Lock()
-	defer t.s.mu.Unlock()
-	if st := t.s.stmts[text]; st != nil {
-		return st
-	}
-	if !t.s.d.mysql && len(t.s.stmts)+len(t.s.wanted) < maxPrepared {
-		t.s.wanted[text] = struct{}{}
-	}
-	return nil
-}
-
-// maxPrepared bounds the prepared statements; more run unprepared.
-const maxPrepared = 600
-
-// prepareWanted must not hold mu while it waits for the writing connection:
-// the transaction that has it may be waiting for mu.
-func (s *Store) prepareWanted(ctx context.Context) {
-	s.mu.Lock()
-	texts := slices.Collect(maps.Keys(s.wanted))
-	clear(s.wanted)
-	s.mu.Unlock()
-	for _, text := range texts {
-		st, err := s.w.PrepareContext(ctx, text)
-		if err != nil {
-			return // it works unprepared too, or fails there with a better context
-		}
-		s.mu.Lock()
-		if s.stmts[text] == nil {
-			s.stmts[text], st = st, nil
-		}
-		s.mu.Unlock()
-		if st != nil { // another goroutine was first
-			_ = st.Close()
-		}
-	}
-}
-
-// steady is the context of one statement. A SQLite statement in a transaction is
-// short, and watching ctx costs the driver a goroutine for each; the
-// transaction itself ends with ctx.
-func (t *tx) steady(ctx context.Context) context.Context {
-	if t.s.d.mysql {
-		return ctx
-	}
-	return context.WithoutCancel(ctx)
-}
-
-func (t *tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	ctx = t.steady(ctx)
-	var res sql.Result
-	var err error
-	if st := t.prepared(text); st != nil {
-		res, err = t.StmtContext(ctx, st).ExecContext(ctx, args...)
-	} else {
-		res, err = t.ExecContext(ctx, text, args...)
-	}
-	if err != nil {
-		return 0, t.s.d.refused(err)
-	}
-	return res.RowsAffected()
-}
-
-func (t *tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	ctx = t.steady(ctx)
-	if st := t.prepared(text); st != nil {
-		return t.StmtContext(ctx, st).QueryContext(ctx, args...)
-	}
-	return t.QueryContext(ctx, text, args...)
 }

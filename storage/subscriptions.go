@@ -42,7 +42,7 @@ func (s *Store) Link(ctx context.Context, l alert.Link) (added bool, err error) 
 		if err != nil {
 			return err
 		}
-		added = n > 0
+		t.changed(&added, n)
 		if first == 0 {
 			_, err = t.insert(ctx, watchShape, watchRow(alert.Watch{User: l.User, Kind: alert.WatchFriends, CreatedAt: l.LinkedAt}, 0))
 		}
@@ -62,7 +62,7 @@ func (s *Store) Unlink(ctx context.Context, u alert.UserID, c event.CharacterID)
 		if err != nil {
 			return err
 		}
-		removed = n > 0
+		t.changed(&removed, n)
 		left, err := t.count(ctx, "SELECT COUNT(*) FROM links WHERE user_id = ?", int64(u))
 		if err != nil || !removed {
 			return err
@@ -129,7 +129,7 @@ func (s *Store) AddWatch(ctx context.Context, w alert.Watch) (_ alert.Watch, add
 			}
 		}
 		n, err := t.insert(ctx, watchShape, watchRow(w, target))
-		if added = n > 0; err != nil || !added {
+		if t.changed(&added, n); err != nil || !added {
 			return err
 		}
 		all, err := t.count(ctx, "SELECT COUNT(*) FROM watches WHERE user_id = ?", int64(w.User))
@@ -175,7 +175,7 @@ func (s *Store) UpdateWatch(ctx context.Context, w alert.Watch) (found bool, err
 	err = s.write(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, "UPDATE watches SET worlds = ?, muted = ?, muted_until_ns = ?, max_ordinal = ? WHERE id = ? AND user_id = ?",
 			append(row[4:8:8], w.ID, int64(w.User))...)
-		found = n > 0
+		t.changed(&found, n)
 		return err
 	})
 	return found, wrap("update watch", err)
@@ -215,7 +215,7 @@ func watchTarget(w alert.Watch) (int64, error) {
 func (s *Store) RemoveWatch(ctx context.Context, u alert.UserID, id int64) (removed bool, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, "DELETE FROM watches WHERE id = ? AND user_id = ?", id, int64(u))
-		removed = n > 0
+		t.changed(&removed, n)
 		return err
 	})
 	if err != nil {

@@ -114,8 +114,9 @@ func (d *deps) openStore(ctx context.Context, patience time.Duration) error {
 	return nil
 }
 
-// startLimit bounds the opening of a database, migrations included.
-const startLimit = 5 * time.Minute
+// openLimit bounds the opening of a database, migrateLimit its migrations: one
+// may write a table with all its rows anew.
+const openLimit, migrateLimit = 5 * time.Minute, 6 * time.Hour
 
 // retryEvery is how often a database that does not answer is tried again.
 const retryEvery = time.Second
@@ -123,23 +124,25 @@ const retryEvery = time.Second
 // openStore opens and migrates the database. One that does not answer is tried
 // again for as long as patience lasts.
 func openStore(ctx context.Context, cfg configs.Config, log *slog.Logger, patience time.Duration) (*storage.Store, error) {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	opening, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
-	options := storage.Options{Log: log.With("part", "storage"), AlertLifetime: cfg.Alerts.Lifetime}
-	store, err := storage.Open(ctx, string(cfg.Database.URL), options)
+	options := storage.Options{Log: log.With("part", "storage"), AlertLifetime: cfg.Alerts.Lifetime, Retention: cfg.Events.Retention}
+	store, err := storage.Open(opening, string(cfg.Database.URL), options)
 	for began := time.Now(); errors.Is(err, storage.ErrUnreachable) && time.Since(began) < patience; {
 		log.WarnContext(ctx, "the database does not answer, trying again", "for", patience, "err", err)
 		select {
 		case <-time.After(retryEvery):
-			store, err = storage.Open(ctx, string(cfg.Database.URL), options)
-		case <-ctx.Done():
-			return nil, ctx.Err()
+			store, err = storage.Open(opening, string(cfg.Database.URL), options)
+		case <-opening.Done():
+			return nil, opening.Err()
 		}
 	}
 	if err != nil {
 		return nil, wrongSetting(cfg, "database.url", err)
 	}
-	if err := store.Migrate(ctx); err != nil {
+	migrating, cancel := context.WithTimeout(ctx, migrateLimit)
+	defer cancel()
+	if err := store.Migrate(migrating); err != nil {
 		return nil, wrongSetting(cfg, "database.url", errors.Join(fmt.Errorf("migrate: %w", err), store.Close()))
 	}
 	return store, nil

@@ -45,19 +45,41 @@ func SQLite(t *testing.T) func(*testing.T) string {
 	}
 }
 
-// MySQL makes a new database on the server of MUSTER_TEST_MYSQL_DSN, whose user
-// must be allowed to, and drops it with t. What it returns empties the database
-// and gives its URL: that is much quicker than a new one. Without the variable
-// the test is skipped.
+// MySQL makes a new database as NewMySQL does. What it returns empties the
+// database and gives its URL: that is much quicker than a new one.
 func MySQL(t *testing.T) func(*testing.T) string {
+	t.Helper()
+	url := NewMySQL(t)
+	cfg, err := mysql.ParseDSN(strings.TrimPrefix(url, "mysql:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := Raw(t, url)
+	return func(t *testing.T) string {
+		empty(t, db, cfg.DBName)
+		return url
+	}
+}
+
+// NewMySQL makes a new database on the server of MUSTER_TEST_MYSQL_DSN, whose user
+// must be allowed to, drops it with t, and returns its URL. Without the variable
+// the test is skipped.
+func NewMySQL(t testing.TB) string {
 	t.Helper()
 	dsn := os.Getenv("MUSTER_TEST_MYSQL_DSN")
 	if dsn == "" {
 		t.Skip("MUSTER_TEST_MYSQL_DSN is not set: it names a MySQL or MariaDB server whose user may create databases")
 	}
+	return NewDatabase(t, dsn)
+}
+
+// NewDatabase makes a new database on the server of dsn, as root@tcp(HOST:PORT)/,
+// drops it with t, and returns its URL.
+func NewDatabase(t testing.TB, dsn string) string {
+	t.Helper()
 	cfg, err := mysql.ParseDSN(dsn)
 	if err != nil {
-		t.Fatalf("MUSTER_TEST_MYSQL_DSN: %v", err)
+		t.Fatalf("DSN of the test server: %v", err)
 	}
 	name := "muster_test_" + strings.ToLower(rand.Text())
 	cfg.DBName = ""
@@ -71,10 +93,7 @@ func MySQL(t *testing.T) func(*testing.T) string {
 		}
 	})
 	cfg.DBName = name
-	return func(t *testing.T) string {
-		empty(t, admin, name)
-		return "mysql:" + cfg.FormatDSN()
-	}
+	return "mysql:" + cfg.FormatDSN()
 }
 
 // empty deletes all rows but those that say which migrations ran.
@@ -107,7 +126,13 @@ func empty(t *testing.T, db *sql.DB, name string) {
 // Open opens and migrates the database at url, and closes it with the test.
 func Open(t testing.TB, url string) *storage.Store {
 	t.Helper()
-	s, err := storage.Open(t.Context(), url, storage.Options{})
+	return OpenWith(t, url, storage.Options{})
+}
+
+// OpenWith is Open with options.
+func OpenWith(t testing.TB, url string, o storage.Options) *storage.Store {
+	t.Helper()
+	s, err := storage.Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}

@@ -1,0 +1,160 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// Bounds of what a MySQL server may take. The DSN may say otherwise of dialling,
+// reading and writing (timeout, readTimeout, writeTimeout).
+const (
+	dialLimit = 5 * time.Second
+	// answerLimit is how long one statement may go unanswered; then the server
+	// counts as gone. A commit has no other bound.
+	answerLimit = 30 * time.Second
+	// longLimit is answerLimit of what takes long by nature: roll-ups, partitions.
+	longLimit = 15 * time.Minute
+	// lockLimit is how long the server lets a statement wait for a row, tableLimit
+	// for a table that is being altered. Both are below answerLimit, so that the
+	// server's clear answer comes first.
+	lockLimit, tableLimit = 10 * time.Second, 20 * time.Second
+	// frozenLimit is how long the server keeps the transaction, and so the locks, of
+	// a process that has stopped in the middle of it. A connection idle in the pool
+	// is closed before.
+	frozenLimit = 30 * time.Second
+	idleLimit   = frozenLimit / 2
+	// lifeLimit makes connections follow a name that leads to another server.
+	lifeLimit = 3 * time.Minute
+)
+
+// Connections of one process.
+const (
+	defaultConns = 16
+	minConns     = 6
+	longConns    = 2
+)
+
+// openMySQL opens the pools of one server: one for everything that is short, and
+// within the same bound a small one for what takes long.
+func (s *Store) openMySQL(ctx context.Context, dsn string) error {
+	s.d, s.dsn = dialect{mysql: true}, dsn
+	conns := s.opt.Conns
+	if conns <= 0 {
+		conns = defaultConns
+	}
+	conns = max(conns, minConns)
+	var err error
+	if s.w, err = openPool(dsn, conns-longConns, answerLimit); err != nil {
+		return err
+	}
+	s.r = s.w
+	if s.long, err = openPool(dsn, longConns, longLimit); err != nil {
+		return errors.Join(err, s.w.Close())
+	}
+	if err := s.w.PingContext(ctx); err != nil {
+		return errors.Join(fmt.Errorf("%w: mysql at %s: %w", ErrUnreachable, address(dsn), err), s.w.Close(), s.long.Close())
+	}
+	return nil
+}
+
+// openPool makes a pool of at most conns connections. It connects to nothing.
+func openPool(dsn string, conns int, answer time.Duration) (*sql.DB, error) {
+	cfg, err := mysqlConfig(dsn, answer)
+	if err != nil {
+		return nil, err
+	}
+	c, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("%w: mysql: %w", ErrURL, err)
+	}
+	db := sql.OpenDB(readCommitted{c})
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	db.SetConnMaxIdleTime(idleLimit)
+	db.SetConnMaxLifetime(lifeLimit)
+	return db, nil
+}
+
+// address returns the host and port of dsn, which is one that can be read.
+func address(dsn string) string {
+	cfg, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return ""
+	}
+	return cfg.Addr
+}
+
+// mysqlConfig reads dsn and makes all sessions the same, whatever it and the
+// server's defaults say: UTC, strict, no rows that are counted as changed without
+// being so, no second statement in one text.
+func mysqlConfig(dsn string, answer time.Duration) (*mysql.Config, error) {
+	cfg, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("%w: mysql: %w", ErrURL, err)
+	}
+	if cfg.DBName == "" {
+		return nil, fmt.Errorf("%w: mysql: the DSN names no database", ErrURL)
+	}
+	cfg.ParseTime, cfg.Loc = true, time.UTC
+	cfg.InterpolateParams, cfg.ClientFoundRows, cfg.MultiStatements = true, false, false
+	cfg.RejectReadOnly = false // its error would not say why
+	cfg.CheckConnLiveness = true
+	cfg.Collation = "utf8mb4_bin"
+	cfg.MaxAllowedPacket = 0 // asks the server
+	cfg.Logger = &mysql.NopLogger{}
+	cfg.DialFunc = dial
+	if cfg.Timeout == 0 {
+		cfg.Timeout = dialLimit
+	}
+	if cfg.ReadTimeout == 0 || answer > answerLimit {
+		cfg.ReadTimeout = answer
+	}
+	if cfg.WriteTimeout == 0 {
+		cfg.WriteTimeout = answerLimit
+	}
+	if cfg.Params == nil {
+		cfg.Params = map[string]string{}
+	}
+	cfg.Params["time_zone"] = "'+00:00'"
+	cfg.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+	cfg.Params["innodb_lock_wait_timeout"] = seconds(lockLimit)
+	cfg.Params["lock_wait_timeout"] = seconds(tableLimit)
+	cfg.Params["wait_timeout"] = seconds(frozenLimit)
+	return cfg, nil
+}
+
+func seconds(d time.Duration) string { return fmt.Sprint(int(d / time.Second)) }
+
+// dial connects so that a peer that has vanished without a word is noticed within
+// half a minute, also while a statement runs that may take longer.
+func dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4}}
+	return d.DialContext(ctx, network, addr)
+}
+
+// readCommitted sets the isolation of each new connection. The variable has
+// different names on MySQL 8 and MariaDB 10; the statement has not.
+type readCommitted struct{ driver.Connector }
+
+// Connect opens a connection.
+func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ex, ok := conn.(driver.ExecerContext)
+	if !ok {
+		return nil, errors.Join(errors.New("the MySQL driver cannot execute"), conn.Close())
+	}
+	if _, err := ex.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
