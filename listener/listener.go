@@ -3,9 +3,11 @@ package listener
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	mrand "math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,14 +62,29 @@ type Listener struct {
 	queue   *queue                // what waits for the bus, oldest first
 	refused atomic.Pointer[error] // why the bus does not take events; nil while it does
 
+	instance  string        // names this process among the others
+	began     time.Time     // when it was made
+	mendAfter time.Duration // the constant, and something by chance
+	speak     chan struct{} // capacity 1: the next beacon is due
+
 	// mu makes one step of what an event or a state does to what follows: who
 	// leads decides where it goes, and what is told last of a world is true.
-	mu       sync.Mutex
-	held     lease.Lease                       // nil while standing by
-	ring     *ring                             // what came while standing by
-	overflow map[event.World]event.StreamState // worlds with a hole that is still open
-	flowing  map[event.World]time.Time         // since when each world flows on our connection
-	recorded map[event.World]time.Time         // when a leader was last known to record each world
+	mu        sync.Mutex
+	held      lease.Lease   // nil while standing by
+	ring      *ring         // what came while standing by and is not known to be safe
+	safe      confirmations // what the bus has taken from us
+	seq       uint64        // of the last beacon that went out
+	others    *others
+	active    *activity
+	overflow  map[event.World]event.StreamState  // worlds with a hole that is still open
+	told      map[event.World]event.StreamHealth // by this leader
+	flowing   map[event.World]time.Time          // since when each world flows on our connection
+	recorded  map[event.World]span               // when a leader was last known to record each world
+	abdicated []time.Time
+	coolUntil time.Time // the lease is left to others
+
+	mendedSince int // mended since it was last said
+	mendedSaid  time.Time
 }
 
 // New returns a Listener that does nothing until Run.
@@ -91,10 +108,10 @@ func New(cfg Config) (*Listener, error) {
 	return &Listener{cfg: cfg, env: env, metrics: m,
 		log:      cfg.Log.With("role", "listener", "environment", env),
 		queue:    newQueue(cfg.QueueMessages, cfg.QueueBytes),
-		ring:     newRing(),
-		overflow: map[event.World]event.StreamState{},
-		flowing:  map[event.World]time.Time{},
-		recorded: map[event.World]time.Time{}}, nil
+		instance: rand.Text(), began: time.Now(), mendAfter: mendAfter + mrand.N(mendSpread), speak: make(chan struct{}, 1),
+		ring: newRing(), others: newOthers(), active: newActivity(time.Now()),
+		overflow: map[event.World]event.StreamState{}, told: map[event.World]event.StreamHealth{},
+		flowing: map[event.World]time.Time{}, recorded: map[event.World]span{}}, nil
 }
 
 // Lease returns the name of the lease that the listener of env holds.
@@ -106,12 +123,12 @@ func (l *Listener) Reconciled(w event.World) { l.cfg.Stream.Reconciled(w) }
 
 // Run follows the stream until ctx ends, and publishes what comes while it holds
 // the lease. It returns once what was read is published, at most DrainTimeout
-// after; the error is nil unless the lease service is gone. Call it once.
+// after; the error is nil unless the bus or the lease service is gone. Call it once.
 func (l *Listener) Run(ctx context.Context) error {
 	publishCtx, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
-	listenCtx, stop := context.WithCancel(ctx)
-	defer stop()
+	listenCtx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	var publisher, stream, helpers sync.WaitGroup
 	publisher.Go(func() { l.publish(publishCtx, l.queue) })
 	stream.Go(func() {
@@ -120,9 +137,15 @@ func (l *Listener) Run(ctx context.Context) error {
 		}
 	})
 	helpers.Go(func() { l.report(listenCtx) })
+	helpers.Go(func() { l.announce(listenCtx) })
+	helpers.Go(func() {
+		if err := l.cfg.Bus.Listen(listenCtx, event.TopicListeners, nil, l.hear); err != nil {
+			stop(fmt.Errorf("listen to the other listeners: %w", err))
+		}
+	})
 
-	held, err := l.contend(ctx)
-	stop()
+	held, err := l.contend(listenCtx)
+	stop(err)
 	stream.Wait() // all that was read is in the queue or the ring
 	helpers.Wait()
 	l.finish()
@@ -133,84 +156,11 @@ func (l *Listener) Run(ctx context.Context) error {
 		l.metrics.dropped.Add(float64(left))
 		l.log.Error("events were lost at the end: the bus did not take them in time", "events", left)
 	}
-	if held != nil {
-		held.Release()
+	l.goodbye(held)
+	if cause := context.Cause(listenCtx); ctx.Err() == nil && err == nil {
+		err = cause
 	}
-	l.leading(false)
 	return err
-}
-
-// contend waits for the lease and leads while it lasts, over and over until ctx
-// ends; then it returns the lease if it still holds it.
-func (l *Listener) contend(ctx context.Context) (lease.Lease, error) {
-	for {
-		held, err := l.cfg.Locker.Acquire(ctx, Lease(l.env))
-		if ctx.Err() != nil {
-			if err == nil {
-				held.Release()
-			}
-			return nil, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("acquire lease %s: %w", Lease(l.env), err)
-		}
-		l.take(held)
-		select {
-		case <-held.Lost():
-		case <-ctx.Done():
-			return held, nil
-		}
-		l.standBy()
-		held.Release()
-		l.log.Warn("leadership lost")
-	}
-}
-
-// take begins to lead.
-func (l *Listener) take(held lease.Lease) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.held = held
-	l.firstWord()
-	published := l.flush()
-	l.leading(true)
-	l.log.Info("leading", "term", held.Term(), "from_ring", published)
-}
-
-// flush moves the ring into the queue, in order of arrival. It passes the queue's
-// bound: the memory is spent already. The caller holds mu.
-func (l *Listener) flush() int {
-	all := l.ring.take()
-	for _, w := range all {
-		l.queue.add(l.message(w), true)
-	}
-	return len(all)
-}
-
-// standBy ends leading. What is in the queue is published all the same: it was
-// read while we led, and may be nowhere else.
-func (l *Listener) standBy() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.held = nil
-	for w := range l.flowing {
-		l.recorded[w] = time.Now()
-	}
-	clear(l.overflow)
-	l.leading(false)
-}
-
-// leads reports whether what happens now is this listener's to publish. It asks
-// the lease each time: a process that was suspended finds out with the first event
-// that it reads. The caller holds mu.
-func (l *Listener) leads() bool { return l.held != nil && lease.Held(l.held) }
-
-func (l *Listener) leading(yes bool) {
-	v := 0.0
-	if yes {
-		v = 1
-	}
-	l.metrics.leader.WithLabelValues(Lease(l.env)).Set(v)
 }
 
 // handler takes what the stream brings.
@@ -231,9 +181,13 @@ func (l *Listener) sighting(s census.Sighting) {
 		copyNo: s.Event.Copy, payload: s.Payload}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.active.add(w.world, w.at)
 	switch {
 	case !l.leads():
-		l.ring.add(&w)
+		if gone := l.ring.add(&w); gone > 0 {
+			l.metrics.ringDropped.WithLabelValues(string(l.env)).Add(float64(gone))
+		}
+	case l.ring.safe(w.key): // the leader before us was faster
 	case !l.queue.add(l.message(&w), false):
 		l.dropped(&w)
 	}

@@ -72,10 +72,15 @@ type spy struct {
 	got     []event.Message
 	ids     []string
 	keys    []string
-	block   chan struct{} // Publish waits for it, if not nil
+	block   chan struct{} // Publish of events waits for it, if not nil
+	ears    []chan bus.Message
+	lose    func(event.Beacon) bool // beacons that nobody hears
 }
 
 func (b *spy) Publish(ctx context.Context, topic string, messages ...bus.Message) error {
+	if topic == event.TopicListeners {
+		return b.beacon(messages[0])
+	}
 	b.mu.Lock()
 	block := b.block
 	b.mu.Unlock()
@@ -114,10 +119,39 @@ func (b *spy) Publish(ctx context.Context, topic string, messages ...bus.Message
 	return nil
 }
 
-func (b *spy) Listen(ctx context.Context, _ string, ready func(), _ func(bus.Message, int)) error {
-	ready()
-	<-ctx.Done()
+func (b *spy) beacon(m bus.Message) error {
+	said, err := event.DecodeBeacon(m.Body)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lose != nil && b.lose(said) {
+		return nil
+	}
+	for _, ears := range b.ears {
+		ears <- m
+	}
 	return nil
+}
+
+// Listen hands beacons to h.
+func (b *spy) Listen(ctx context.Context, topic string, _ func(), h func(bus.Message, int)) error {
+	if topic != event.TopicListeners {
+		return bus.ErrTopic
+	}
+	ears := make(chan bus.Message, 1000)
+	b.mu.Lock()
+	b.ears = append(b.ears, ears)
+	b.mu.Unlock()
+	for {
+		select {
+		case m := <-ears:
+			h(m, 0)
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 func (b *spy) events() (out []event.Event) {

@@ -22,6 +22,10 @@ type metrics struct {
 	state   *prometheus.GaugeVec
 	leader  *prometheus.GaugeVec
 	ring    *prometheus.GaugeVec
+
+	ringDropped, confirmed, mended, takeovers, abdications *prometheus.CounterVec
+	beaconAge                                              *prometheus.GaugeVec
+	unread                                                 prometheus.Counter
 }
 
 // newMetrics registers on reg, which may be nil. Listeners of several
@@ -45,11 +49,21 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "1 while this process leads the role."}, []string{"role"}),
 		ring: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "muster_listener_ring_length",
 			Help: "Events that a listener standing by keeps for when it takes over."}, []string{"environment"}),
+		ringDropped: counter("ring_dropped_total", "Events that left the ring for its bounds, unconfirmed.", "environment"),
+		confirmed:   counter("confirmed_total", "Events that the bus has taken from this process.", "environment"),
+		mended:      counter("mended_total", "Events published while standing by, because no leader did.", "environment", "reason"),
+		takeovers:   counter("takeovers_total", "Times that this process began to lead.", "environment"),
+		abdications: counter("abdications_total", "Times that it gave the lease up for a better stream.", "environment", "reason"),
+		beaconAge: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "muster_listener_beacon_age_seconds",
+			Help: "Time since a leader was last heard of; 0 while leading."}, []string{"environment"}),
+		unread: prometheus.NewCounter(prometheus.CounterOpts{Name: "muster_listener_beacons_unread_total",
+			Help: "Messages of other listeners that cannot be read."}),
 	}
 	err := errors.Join(register(reg, &m.frames), register(reg, &m.events), register(reg, &m.faults),
 		register(reg, &m.dropped), register(reg, &m.retries), register(reg, &m.batch),
 		register(reg, &m.queued), register(reg, &m.state), register(reg, &m.leader),
-		register(reg, &m.ring))
+		register(reg, &m.ring), register(reg, &m.ringDropped), register(reg, &m.confirmed), register(reg, &m.mended),
+		register(reg, &m.takeovers), register(reg, &m.abdications), register(reg, &m.beaconAge), register(reg, &m.unread))
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
@@ -79,6 +93,15 @@ func register[C prometheus.Collector](reg prometheus.Registerer, c *C) error {
 // faultNames must not be empty of what has not happened yet: a rate needs a zero
 // to start from.
 func (m *metrics) zero(env event.Environment) {
+	for _, c := range []*prometheus.CounterVec{m.ringDropped, m.confirmed, m.takeovers} {
+		c.WithLabelValues(string(env))
+	}
+	for _, why := range []string{mendMissed, mendLeaderless, mendAtTheEnd} {
+		m.mended.WithLabelValues(string(env), why)
+	}
+	for _, why := range []string{illDown, illSilent} {
+		m.abdications.WithLabelValues(string(env), why)
+	}
 	for _, c := range census.Counters() {
 		m.faults.WithLabelValues(string(env), string(c))
 	}

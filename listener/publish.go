@@ -49,6 +49,7 @@ func (l *Listener) deliver(ctx context.Context, batch []bus.Message) bool {
 		switch {
 		case err == nil:
 			l.metrics.batch.Observe(float64(len(batch)))
+			l.confirmed(batch)
 			if !since.IsZero() {
 				l.refused.Store(nil)
 				l.log.Info("the bus takes events again", "after", time.Since(since).Round(time.Millisecond))

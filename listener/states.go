@@ -28,56 +28,91 @@ func (l *Listener) states() []event.StreamState {
 }
 
 // firstWord tells of every world when leading begins. A leader that was killed
-// could not say that its stream had ended, so its successor does, unless our own
-// connection has had all that came since. The caller holds mu.
+// could not say that its stream had ended, so its successor does, unless what came
+// since was in its ring. The caller holds mu.
 func (l *Listener) firstWord() {
 	for _, s := range l.states() {
-		if hole, ok := l.unrecorded(s); ok {
+		hole, ok := l.unrecorded(s)
+		if ok {
 			l.send(hole)
+		}
+		if s.Health.Flowing() {
+			s.Since = l.continuous(s, hole, ok)
 		}
 		l.send(s)
 	}
 }
 
-// unrecorded returns the hole between the last moment at which somebody recorded a
-// world that flows by now, and the first from which we have it. The caller holds mu.
+// unrecorded returns the hole in the record of a world, if there may be one: between
+// the last moment at which a leader had it and the first from which we have it, or
+// where the ring did not hold what it should. The caller holds mu.
 func (l *Listener) unrecorded(s event.StreamState) (hole event.StreamState, ok bool) {
-	since, flows := l.flowing[s.World]
-	if !flows || !s.Health.Flowing() {
-		return hole, false
-	}
-	hole = event.StreamState{World: s.World, Health: event.StreamDown, Since: since.UTC(),
-		ReportedAt: s.ReportedAt.Add(-1), Reason: "not connected yet"}
+	hole = event.StreamState{World: s.World, Health: event.StreamDown, ReportedAt: s.ReportedAt.Add(-1),
+		Reason: "no listener had the world"}
 	last, known := l.recorded[s.World]
-	if known { // else storage knows who reported last, and when
-		hole.Since, hole.LastEventAt = last.UTC(), last.UTC()
+	since, flows := l.flowing[s.World]
+	switch {
+	case !flows || !s.Health.Flowing():
+	case !known: // storage knows who reported last, and when
+		hole.Since, hole.Reason, ok = since.UTC(), "not connected yet", true
+	case since.After(last.to):
+		hole.Since, hole.LastEventAt, ok = last.to.UTC(), last.to.UTC(), true
 	}
-	return hole, !known || since.After(last)
+	if lost, some := l.ring.lost(s.World); some && (!ok || lost.from.Before(hole.Since)) {
+		hole.Since, hole.LastEventAt, ok = lost.from.UTC(), lost.from.UTC(), true
+		hole.Reason = "events waited for a leader for too long"
+	}
+	return hole, ok
 }
 
-// finish puts the last word into the queue: every world is down, unless another
-// listener leads by now and speaks for them.
+// continuous returns since when a world that flows is recorded without a break: since
+// the hole before it, or since an earlier leader had it. The caller holds mu.
+func (l *Listener) continuous(s, hole event.StreamState, isHole bool) time.Time {
+	if !isHole {
+		if last, known := l.recorded[s.World]; known && last.from.Before(s.Since) {
+			return last.from.UTC()
+		}
+		return s.Since
+	}
+	since := l.flowing[s.World]
+	if lost, some := l.ring.lost(s.World); some {
+		since = later(since, lost.to)
+	}
+	return later(since, hole.Since).UTC()
+}
+
+// finish puts the last word into the queue: every world is down, but for those that
+// another listener has, and unless another leads by now and speaks for them. What is
+// in the ring is published if nobody else will.
 func (l *Listener) finish() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.leads() {
-		now := time.Now().UTC()
+	now := time.Now()
+	switch {
+	case l.leads():
 		for _, s := range l.states() {
-			if s.Health.Flowing() || !s.LastEventAt.IsZero() {
-				s.Since = cmp.Or(s.LastEventAt, now)
+			if _, covered := l.covers(s.World, now); !covered {
+				l.lastWord(s, now.UTC())
 			}
-			s.Health, s.Reason, s.ReportedAt = event.StreamDown, "listener stopped", now
-			l.send(s)
 		}
+	case l.others.leader(now) == nil:
+		l.noteMended(mendAtTheEnd, l.flush(), now)
 	}
 	l.queue.close()
+}
+
+func (l *Listener) lastWord(s event.StreamState, now time.Time) {
+	if s.Health.Flowing() || !s.LastEventAt.IsZero() {
+		s.Since = cmp.Or(s.LastEventAt, now)
+	}
+	s.Health, s.Reason, s.ReportedAt = event.StreamDown, "listener stopped", now
+	l.send(s)
 }
 
 // changed tells of a world whose stream is different now.
 func (l *Listener) changed(s event.StreamState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.metrics.setState(s)
 	if !s.Health.Flowing() {
 		delete(l.flowing, s.World)
 	} else if _, flows := l.flowing[s.World]; !flows {
@@ -85,7 +120,10 @@ func (l *Listener) changed(s event.StreamState) {
 	}
 	if l.leads() {
 		l.send(l.override(s))
+	} else {
+		l.metrics.setState(s)
 	}
+	l.speakUp()
 }
 
 // dropped counts an event that found no room, and opens a hole for its world. The
@@ -103,18 +141,27 @@ func (l *Listener) dropped(w *waiting) {
 	l.send(hole)
 }
 
-// override returns s, or the hole that is open for its world. The caller holds mu.
+// override returns how s is to be told: with the hole that is open for its world, or
+// as another listener has it, if that one's stream flows where ours does not. The
+// caller holds mu.
 func (l *Listener) override(s event.StreamState) event.StreamState {
-	hole, open := l.overflow[s.World]
-	if !open {
+	if hole, open := l.overflow[s.World]; open {
+		hole.ReportedAt, hole.LastEventAt = s.ReportedAt, s.LastEventAt
+		return hole
+	}
+	if s.Health.Flowing() {
 		return s
 	}
-	hole.ReportedAt, hole.LastEventAt = s.ReportedAt, s.LastEventAt
-	return hole
+	if better, ok := l.covers(s.World, time.Now()); ok {
+		better.ReportedAt, better.LastEventAt = s.ReportedAt, later(s.LastEventAt, better.LastEventAt)
+		return better
+	}
+	return s
 }
 
 // send queues a state of a world. The caller holds mu.
 func (l *Listener) send(s event.StreamState) {
+	l.told[s.World] = s.Health
 	l.metrics.setState(s)
 	body, err := event.EncodeStream(s)
 	if err != nil {
@@ -125,8 +172,8 @@ func (l *Listener) send(s event.StreamState) {
 		Key: fmt.Sprintf("%s.%d.stream", l.env, s.World), Body: body}, true)
 }
 
-// report tells every world's state now and then, and closes the holes that a full
-// queue had opened.
+// report tells every world's state now and then, and looks each second after what
+// has changed by itself.
 func (l *Listener) report(ctx context.Context) {
 	every := time.NewTicker(l.cfg.ReportEvery)
 	defer every.Stop()
@@ -139,9 +186,10 @@ func (l *Listener) report(ctx context.Context) {
 		case <-every.C:
 			l.repeat()
 		case <-soon.C:
-			l.metrics.queued.Set(float64(l.queue.len()))
 			l.closeHoles()
-			l.expire()
+			l.retell()
+			l.mend(time.Now())
+			l.tidy(time.Now())
 		}
 	}
 }
@@ -174,10 +222,36 @@ func (l *Listener) closeHoles() {
 	}
 }
 
-// expire lets go of what is too old to be of use to a successor.
-func (l *Listener) expire() {
+// retell tells of worlds that are other than they were told, because another listener
+// came or went that has them.
+func (l *Listener) retell() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ring.expire(time.Now())
-	l.metrics.ring.WithLabelValues(string(l.env)).Set(float64(l.ring.len()))
+	if !l.leads() {
+		return
+	}
+	for _, s := range l.states() {
+		if told, ok := l.told[s.World]; ok && told != s.Health {
+			l.send(s)
+		}
+	}
+}
+
+// tidy lets go of what is too old to be of use, and sets the gauges.
+func (l *Listener) tidy(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	env := string(l.env)
+	l.others.forget(now)
+	l.metrics.ringDropped.WithLabelValues(env).Add(float64(l.ring.expire(now)))
+	l.metrics.ring.WithLabelValues(env).Set(float64(l.ring.len()))
+	l.metrics.queued.Set(float64(l.queue.len()))
+	age := 0.0
+	if !l.leads() {
+		for _, s := range l.cfg.Stream.States() {
+			l.metrics.setState(s)
+		}
+		age = now.Sub(later(l.others.ledAt, l.began)).Seconds()
+	}
+	l.metrics.beaconAge.WithLabelValues(env).Set(age)
 }
