@@ -51,7 +51,8 @@ func (l *Listener) ill(now time.Time) string {
 			continue
 		}
 		if !link.Up {
-			if now.Sub(link.Since) > l.patience(patienceDown, patienceMost, now) {
+			stillThere := o.at.Sub(link.Since) > patienceDown/2 // ours did not take the other's with it
+			if stillThere && now.Sub(link.Since) > l.patience(patienceDown, patienceMost, now) {
 				return illDown
 			}
 			continue

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	mrand "math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,10 +61,9 @@ type Listener struct {
 	queue   *queue                // what waits for the bus, oldest first
 	refused atomic.Pointer[error] // why the bus does not take events; nil while it does
 
-	instance  string        // names this process among the others
-	began     time.Time     // when it was made
-	mendAfter time.Duration // the constant, and something by chance
-	speak     chan struct{} // capacity 1: the next beacon is due
+	instance string        // names this process among the others
+	began    time.Time     // when it was made
+	speak    chan struct{} // capacity 1: the next beacon is due
 
 	// mu makes one step of what an event or a state does to what follows: who
 	// leads decides where it goes, and what is told last of a world is true.
@@ -83,7 +81,8 @@ type Listener struct {
 	abdicated []time.Time
 	coolUntil time.Time // the lease is left to others
 
-	mendedSince int // mended since it was last said
+	mendAfter   time.Duration // when it is our turn
+	mendedSince int           // mended since it was last said
 	mendedSaid  time.Time
 }
 
@@ -108,7 +107,7 @@ func New(cfg Config) (*Listener, error) {
 	return &Listener{cfg: cfg, env: env, metrics: m,
 		log:      cfg.Log.With("role", "listener", "environment", env),
 		queue:    newQueue(cfg.QueueMessages, cfg.QueueBytes),
-		instance: rand.Text(), began: time.Now(), mendAfter: mendAfter + mrand.N(mendSpread), speak: make(chan struct{}, 1),
+		instance: rand.Text(), began: time.Now(), speak: make(chan struct{}, 1),
 		ring: newRing(), others: newOthers(), active: newActivity(time.Now()),
 		overflow: map[event.World]event.StreamState{}, told: map[event.World]event.StreamHealth{},
 		flowing: map[event.World]time.Time{}, recorded: map[event.World]span{}}, nil

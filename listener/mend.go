@@ -6,10 +6,10 @@ import (
 
 // When an event that no leader confirms is published by a listener standing by.
 const (
-	// mendAfter is how long a leader may take, and mendSpread what is added by
-	// chance, once for each process, so that not all of them do it.
-	mendAfter  = 15 * time.Second
-	mendSpread = 2 * time.Second
+	// mendAfter is how long a leader may take. Who stands by takes turns: each leaves
+	// mendTurn to the one before it, so that not all of them do it.
+	mendAfter = 15 * time.Second
+	mendTurn  = 2 * time.Second
 	// mendSkew is by how much two connections may differ in order.
 	mendSkew = 5 * time.Second
 	// mendIdle is how long a leader may be behind that has nothing left to confirm:
@@ -36,6 +36,7 @@ func (l *Listener) mend(now time.Time) {
 	if l.leads() {
 		return
 	}
+	l.mendAfter = mendAfter + time.Duration(l.others.before(l.instance, now))*mendTurn
 	why, missed := mendMissed, l.missedBy
 	if l.others.leader(now) == nil {
 		if why, missed = mendLeaderless, l.orphaned; !l.leaderless(now) {

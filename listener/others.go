@@ -130,3 +130,13 @@ func (o *others) fresh(now time.Time) (all []*other) {
 	}
 	return all
 }
+
+// before returns how many of those who stand by come before the one called name.
+func (o *others) before(name string, now time.Time) (n int) {
+	for _, x := range o.fresh(now) {
+		if !x.Leading() && x.Up && x.Instance < name {
+			n++
+		}
+	}
+	return n
+}

@@ -12,6 +12,7 @@ import (
 	"muster/bus"
 	"muster/census"
 	"muster/event"
+	"muster/lease"
 )
 
 // A rig is several listeners on one bus and one lease, in a bubble of synctest.
@@ -33,11 +34,12 @@ type node struct {
 	done chan error
 }
 
-// A line is a listener's way to the bus, which can be cut.
+// A line is a listener's way to the bus and the lease, which can be cut.
 type line struct {
 	*spy
-	mu  sync.Mutex
-	cut bool
+	desk *desk
+	mu   sync.Mutex
+	cut  bool
 }
 
 func (l *line) isCut() bool {
@@ -51,6 +53,16 @@ func (l *line) set(cut bool) {
 	defer l.mu.Unlock()
 	l.cut = cut
 }
+
+func (l *line) Acquire(ctx context.Context, name string) (lease.Lease, error) {
+	if l.isCut() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return l.desk.Acquire(ctx, name)
+}
+
+func (l *line) Close() error { return nil }
 
 func (l *line) Publish(ctx context.Context, topic string, messages ...bus.Message) error {
 	if l.isCut() {
@@ -72,7 +84,7 @@ func (l *line) Listen(ctx context.Context, topic string, ready func(), h func(bu
 // it has settled.
 func (r *rig) start() *node {
 	r.t.Helper()
-	n := &node{feed: make(chan func(census.Handler)), done: make(chan error, 1), line: &line{spy: r.bus},
+	n := &node{feed: make(chan func(census.Handler)), done: make(chan error, 1), line: &line{spy: r.bus, desk: r.desk},
 		s: &script{link: census.Link{Up: true, Since: time.Now(), Phase: -1}, states: []event.StreamState{live(1), live(10)}}}
 	n.s.run = func(ctx context.Context, h census.Handler) {
 		for {
@@ -85,7 +97,7 @@ func (r *rig) start() *node {
 		}
 	}
 	var err error
-	if n.Listener, err = New(Config{Stream: n.s, Bus: n.line, Locker: r.desk}); err != nil {
+	if n.Listener, err = New(Config{Stream: n.s, Bus: n.line, Locker: n.line}); err != nil {
 		r.t.Fatal(err)
 	}
 	var ctx context.Context
@@ -114,6 +126,13 @@ func (r *rig) stop(nodes ...*node) {
 func (r *rig) wait(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
+}
+
+// lose keeps beacons from everybody.
+func (r *rig) lose(which func(event.Beacon) bool) {
+	r.bus.mu.Lock()
+	defer r.bus.mu.Unlock()
+	r.bus.lose = which
 }
 
 // kill cuts a leader off; the others may have its lease after three seconds.

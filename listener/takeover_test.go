@@ -70,13 +70,7 @@ func TestALostBeaconMakesOverlapAndIsRepeatedOnceItIsMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		a, b := r.start(), r.start()
-		deaf := func(on bool) {
-			r.bus.mu.Lock()
-			defer r.bus.mu.Unlock()
-			if r.bus.lose = nil; on {
-				r.bus.lose = func(b event.Beacon) bool { return b.Leading() }
-			}
-		}
+		deaf := func(on bool) { r.lose(func(b event.Beacon) bool { return on && b.Leading() }) }
 		deaf(true)
 		n := r.flow(time.Second, 1, 0, a, b)
 		r.wait(leaderEvery)
