@@ -3,7 +3,7 @@
 GO    ?= go
 TOOLS  = $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help demo build test check lint bench web services-up services-down
+.PHONY: help demo build test test-mysql check lint bench web services-up services-down
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -16,6 +16,9 @@ build: ## build the binary ./muster
 
 test: ## run every test, with private servers that are started and stopped for it
 	@scripts/services run scripts/test
+
+test-mysql: ## run what stores and queues on MySQL itself and RabbitMQ 4, out of Debian's unstable (as root)
+	@scripts/sid-tree run env SERVICES=redis scripts/services run scripts/test-mysql
 
 check: ## gofmt, vet, lint and every test; servers only if services-up has started them
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
