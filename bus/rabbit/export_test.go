@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"slices"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // Names returns what a bus with this configuration has on the broker.
@@ -42,6 +44,16 @@ func (b *Bus) SetBlocked(ctx context.Context, blocked bool) error {
 	c.blocked.Store(blocked)
 	b.pub.wake()
 	return nil
+}
+
+// AfterRefusal returns what Publish returns when the broker refuses its message on a
+// topic with a work queue, or on one that only listeners hear.
+func AfterRefusal(work bool) error {
+	p := newPublisher(&Bus{cfg: Config{}.withDefaults()})
+	c := &call{left: 1, done: make(chan error, 1)}
+	s := &pubSession{pending: map[uint64]*item{1: {call: c, mandatory: work}}}
+	p.confirmed(s, amqp.Confirmation{DeliveryTag: 1})
+	return <-c.done
 }
 
 // Decode, ReadLetter and AtLeastOnce open what has no door.

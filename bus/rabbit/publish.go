@@ -271,7 +271,9 @@ func (p *publisher) returned(s *pubSession, r amqp.Return) {
 	p.cond.Broadcast()
 }
 
-// confirmed settles one message.
+// confirmed settles one message. A refused one that no work queue should have is
+// settled too: the queue of a listener died with the message on its way (measured
+// on 4.3), the others have it, and that listener counts what it missed.
 func (p *publisher) confirmed(s *pubSession, c amqp.Confirmation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -281,7 +283,7 @@ func (p *publisher) confirmed(s *pubSession, c amqp.Confirmation) {
 	}
 	delete(s.pending, c.DeliveryTag)
 	s.progress = time.Now()
-	if !c.Ack {
+	if !c.Ack && it.mandatory {
 		it.call.fail(fmt.Errorf("%w: the broker refused a message", bus.ErrFull))
 	}
 	it.call.settle()
