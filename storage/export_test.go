@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"muster/event"
@@ -57,3 +58,14 @@ func (s *Store) RetainFromOneView(ctx context.Context, from, before int64) error
 	}
 	return nil
 }
+
+// DropIdle closes the connections that are not in use.
+func (s *Store) DropIdle() { s.dropIdle() }
+
+// OpenConns returns how many connections the store has now.
+func (s *Store) OpenConns() int {
+	return s.w.Stats().OpenConnections + s.long.Stats().OpenConnections
+}
+
+// WriteDB returns the pool that transactions use.
+func (s *Store) WriteDB() *sql.DB { return s.w }

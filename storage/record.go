@@ -38,10 +38,11 @@ func (s *Store) Record(ctx context.Context, now time.Time, rec event.Record,
 	if err != nil {
 		return event.Recorded{}, fmt.Errorf("record: %w", err)
 	}
-	var r, doubtful *recording
+	var r, doubtful *recording // the newest attempt, and the newest that may be committed
+	doubt := 0
 	err = s.write(ctx, func(t *tx) error {
-		if t.doubt > 0 && t.doubt == t.attempt-1 {
-			doubtful = r
+		if t.doubt > doubt {
+			doubtful, doubt = r, t.doubt
 		}
 		r = &recording{t: t, now: now, batch: b}
 		if err := r.run(ctx, rec); err != nil {

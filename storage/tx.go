@@ -95,9 +95,13 @@ func pause(kind fault, attempt int) time.Duration {
 // server has gone, or is one that takes no writes any more.
 func (s *Store) repeats(ctx context.Context, kind fault, attempt int, err error) {
 	s.log.DebugContext(ctx, "transaction is repeated", "attempt", attempt, "fault", kind.String(), "err", err)
-	if kind == conflict {
-		return
+	if kind != conflict {
+		s.dropIdle()
 	}
+}
+
+// dropIdle closes the connections that are not in use.
+func (s *Store) dropIdle() {
 	for _, db := range []*sql.DB{s.w, s.long} {
 		most := db.Stats().MaxOpenConnections
 		db.SetMaxIdleConns(-1)

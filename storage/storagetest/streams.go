@@ -109,15 +109,15 @@ var rollupTests = []named{
 
 func rollupRecount(w *world) {
 	w.record(10, gain(1, alice, 100), gain(2, alice, 50), gain(3, bob, 7), gain(3600, alice, 1))
-	n, err := w.Rollup(w.Context(), at(20))
+	n, err := w.Rollup(w.Context(), at(7300))
 	w.ok(err)
 	same(w, "hours", n, 2)
 	w.record(11, gain(1, alice, 100)) // seen before
-	n, err = w.Rollup(w.Context(), at(20))
+	n, err = w.Rollup(w.Context(), at(7300))
 	w.ok(err)
 	same(w, "hours after a replay", n, 0)
 	w.record(12, gain(4, alice, 8), login(7, bob))
-	n, err = w.again().Rollup(w.Context(), at(20))
+	n, err = w.again().Rollup(w.Context(), at(7300))
 	w.ok(err)
 	same(w, "hours after one more", n, 1)
 	sums := w.hourly()
@@ -129,7 +129,7 @@ func rollupRecount(w *world) {
 
 func rollupAbsurd(w *world) {
 	w.record(10, gain(1, alice, math.MaxInt64), gain(2, alice, math.MaxInt64), gain(3, bob, 7))
-	_, err := w.Rollup(w.Context(), at(20))
+	_, err := w.Rollup(w.Context(), at(7300))
 	w.ok(err)
 	same(w, "bob", w.hourly()[sumKey{bob, at(0)}], sum{1, 7})
 }
