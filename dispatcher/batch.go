@@ -36,6 +36,7 @@ func (d *Dispatcher) handle(ctx context.Context, b bus.Batch) error {
 	}
 	d.storage.Answered(ctx)
 	d.count(&in, got, len(b.Deliveries))
+	d.noteFenced(ctx, got.Refused)
 	if err := d.announce(ctx, &in, got); err != nil {
 		if ctx.Err() == nil {
 			d.telling.Failed(ctx, err)

@@ -78,6 +78,7 @@ type Dispatcher struct {
 	clock   func() time.Time
 	names   *names
 	metrics *metrics
+	fenced  fenced
 	storage *outage.Outage
 	telling *outage.Outage
 	keeping *outage.Outage

@@ -12,6 +12,7 @@ type metrics struct {
 	batch                      prometheus.Histogram
 	stored, fed                prometheus.Observer
 	depth                      *prometheus.GaugeVec
+	fenced                     *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -42,9 +43,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "muster_queue_messages",
 			Help: "Messages of the queue that are not settled.",
 		}, []string{"queue"}),
+		fenced: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "muster_dispatcher_fenced_total",
+			Help: "States and observations refused because their leader has been followed by another.",
+		}, []string{"lease"}),
 	}
 	if r != nil {
-		r.MustRegister(events, m.batch, m.depth)
+		r.MustRegister(events, m.batch, m.depth, m.fenced)
 	}
 	return m
 }

@@ -44,6 +44,23 @@ type Observation struct {
 	World      World       `json:"world"` // the world it is on; 0 when offline
 	Online     bool        `json:"online"`
 	ObservedAt time.Time   `json:"observed_at"` // when the query was sent, UTC
+	By         Fence       `json:"by,omitzero"`
+}
+
+// A Fence says under which leadership something is said that is more than a fact:
+// storage refuses it once a later leader has acted. The zero value is of a version
+// that knew no fences, and passes.
+type Fence struct {
+	Lease string `json:"lease"`
+	Term  int64  `json:"term"` // 1 and up; larger for each later leader
+}
+
+// maxLease bounds the name of a lease in bytes.
+const maxLease = 191
+
+// Valid reports whether f can be compared: it is zero, or names a lease and a term.
+func (f Fence) Valid() bool {
+	return f == Fence{} || f.Term > 0 && f.Lease != "" && len(f.Lease) <= maxLease
 }
 
 // EncodeSighting wraps a payload as it came from the stream. payload must be one
@@ -107,10 +124,16 @@ func decodeMessageLoose(b []byte) (Message, error) {
 		if m.Observation.Character <= 0 || m.Observation.ObservedAt.IsZero() {
 			return Message{}, fmt.Errorf("%w: observation without character or time", ErrEnvelope)
 		}
+		if !m.Observation.By.Valid() {
+			return Message{}, fmt.Errorf("%w: observation with a broken fence", ErrEnvelope)
+		}
 		return Message{Observation: m.Observation}, nil
 	case m.Stream != nil:
 		if m.Stream.World == 0 || m.Stream.Since.IsZero() {
 			return Message{}, fmt.Errorf("%w: stream state without world or time", ErrEnvelope)
+		}
+		if !m.Stream.By.Valid() {
+			return Message{}, fmt.Errorf("%w: stream state with a broken fence", ErrEnvelope)
 		}
 		return Message{Stream: m.Stream}, nil
 	case m.Payload != nil:

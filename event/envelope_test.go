@@ -11,7 +11,8 @@ import (
 )
 
 func TestObservationsAndStatesTravelUnchanged(t *testing.T) {
-	o := event.Observation{Character: 5429038329410828849, World: 10, Online: true, ObservedAt: arrival}
+	o := event.Observation{Character: 5429038329410828849, World: 10, Online: true, ObservedAt: arrival,
+		By: event.Fence{Lease: "roster", Term: 9}}
 	b, err := event.EncodeObservation(o)
 	if err != nil {
 		t.Fatal(err)
@@ -21,7 +22,7 @@ func TestObservationsAndStatesTravelUnchanged(t *testing.T) {
 		t.Errorf("got %+v, %v; want %+v", m.Observation, err, o)
 	}
 	s := event.StreamState{World: 10, Health: event.StreamSilent, Since: arrival, ReportedAt: arrival.Add(time.Second),
-		LastEventAt: arrival, Reason: "no Death for 1m0s"}
+		LastEventAt: arrival, Reason: "no Death for 1m0s", By: event.Fence{Lease: "listener/ps2", Term: 1 << 40}}
 	if b, err = event.EncodeStream(s); err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +46,9 @@ func TestMessagesThatCannotBeReadAreErrors(t *testing.T) {
 		{"cut", `{"v":1,"received_at":7,"payload":` + deathPayload},
 		{"an observation of nobody", `{"v":1,"observation":{"character":"0","observed_at":"2024-10-29T05:36:45Z"}}`},
 		{"an observation without time", `{"v":1,"observation":{"character":"5"}}`},
+		{"a state with half a fence", `{"v":1,"stream":{"world":1,"health":"live","since":"2024-10-29T05:36:45Z","by":{"term":4}}}`},
+		{"a state with a negative term", `{"v":1,"stream":{"world":1,"health":"live","since":"2024-10-29T05:36:45Z","by":{"lease":"x","term":-4}}}`},
+		{"an observation without a term", `{"v":1,"observation":{"character":"5","observed_at":"2024-10-29T05:36:45Z","by":{"lease":"x","term":0}}}`},
 		{"a state of no world", `{"v":1,"stream":{"world":0,"health":"live","since":"2024-10-29T05:36:45Z"}}`},
 	}
 	for _, tt := range tests {

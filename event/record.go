@@ -20,4 +20,7 @@ type Recorded struct {
 	Unresolved []CharacterID
 	// Streams are the states that differ from what was stored before.
 	Streams []StreamState
+	// Refused has one entry for each observation and state of a leader that has been
+	// followed by another. Nothing of them was stored.
+	Refused []Fence
 }

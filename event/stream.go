@@ -32,6 +32,7 @@ type StreamState struct {
 	ReportedAt  time.Time `json:"reported_at"`
 	LastEventAt time.Time `json:"last_event_at,omitzero"` // arrival of the newest event, UTC
 	Reason      string    `json:"reason,omitempty"`       // one line for people, no secrets
+	By          Fence     `json:"by,omitzero"`            // on its way to storage only
 }
 
 // StaleStream is how old a StreamState may grow before it counts as down.

@@ -161,6 +161,7 @@ func (l *Listener) override(s event.StreamState) event.StreamState {
 
 // send queues a state of a world. The caller holds mu.
 func (l *Listener) send(s event.StreamState) {
+	s.By = event.Fence{Lease: Lease(l.env), Term: l.held.Term()}
 	l.told[s.World] = s.Health
 	l.metrics.setState(s)
 	body, err := event.EncodeStream(s)

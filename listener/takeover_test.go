@@ -115,6 +115,11 @@ func TestALeaderThatEndsHandsOverWithoutAWordOfIt(t *testing.T) {
 		n = r.flow(time.Second, 1, n, b)
 		r.wantVictims(0, n)
 		r.wantFlowing()
+		states := r.bus.streams()
+		if first, last := states[0].By, states[len(states)-1].By; first != (event.Fence{Lease: "listener/ps2", Term: 1}) ||
+			last != (event.Fence{Lease: "listener/ps2", Term: 2}) {
+			t.Errorf("the first state is said by %+v, the last by %+v; want terms 1 and 2", first, last)
+		}
 		r.stop(b)
 		if last := r.bus.streams(); last[len(last)-1].Reason != "listener stopped" {
 			t.Errorf("the last listener ends with %+v, want that it stopped", last[len(last)-1])

@@ -122,6 +122,7 @@ type Roster struct {
 	wanted  *wanted
 	places  places
 	outages map[string]*outage.Outage
+	held    lease.Lease // while leading
 	// friendsTried remembers lists that could not be read, for friendsPause.
 	friendsTried map[event.CharacterID]time.Time
 }
@@ -162,7 +163,7 @@ func (r *Roster) Run(ctx context.Context) error {
 		}
 		r.metrics.leading.Set(1)
 		r.cfg.Log.InfoContext(ctx, "leading", "term", held.Term())
-		r.lead(ctx, held.Lost())
+		r.lead(ctx, held)
 		r.metrics.leading.Set(0)
 		held.Release()
 		if ctx.Err() == nil {
@@ -172,8 +173,9 @@ func (r *Roster) Run(ctx context.Context) error {
 	return nil
 }
 
-// lead works until ctx ends or lost is closed.
-func (r *Roster) lead(ctx context.Context, lost <-chan struct{}) {
+// lead works until ctx ends or held is lost.
+func (r *Roster) lead(ctx context.Context, held lease.Lease) {
+	r.held = held
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var tasks sync.WaitGroup
@@ -185,7 +187,7 @@ func (r *Roster) lead(ctx context.Context, lost <-chan struct{}) {
 		tasks.Go(func() { task(ctx) })
 	}
 	select {
-	case <-lost:
+	case <-held.Lost():
 	case <-ctx.Done():
 	}
 	stop()

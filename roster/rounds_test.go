@@ -14,6 +14,7 @@ import (
 	"muster/bus"
 	"muster/census"
 	"muster/event"
+	"muster/roster"
 )
 
 func TestFriendsListsAreReadHourly(t *testing.T) {
@@ -157,6 +158,11 @@ func TestWhoGaveNoSignOfLifeIsAskedFor(t *testing.T) {
 		consumer.Wait()
 		if len(got) != 2 || got[0].Character != base || got[0].Online || got[1].World != 1 || !got[1].Online {
 			t.Fatalf("got %+v", got)
+		}
+		for _, o := range got {
+			if o.By.Lease != roster.Lease || o.By.Term != 1 {
+				t.Errorf("observed by %+v, want term 1 of %s", o.By, roster.Lease)
+			}
 		}
 		asked := w.query.about("online")
 		if len(asked) != 2 || asked[1].env != event.PS4EU || got[0].ObservedAt.After(asked[0].at) {

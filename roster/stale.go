@@ -7,6 +7,7 @@ import (
 
 	"muster/bus"
 	"muster/event"
+	"muster/lease"
 )
 
 // maxStale is how many characters one round asks about.
@@ -49,14 +50,15 @@ func (r *Roster) observe(ctx context.Context, env event.Environment, ids []event
 		if !known {
 			continue
 		}
-		body, err := event.EncodeObservation(event.Observation{Character: id, World: world, Online: world != 0, ObservedAt: asked})
+		body, err := event.EncodeObservation(event.Observation{Character: id, World: world, Online: world != 0, ObservedAt: asked,
+			By: event.Fence{Lease: Lease, Term: r.held.Term()}})
 		if err != nil {
 			return fmt.Errorf("encode observation: %w", err)
 		}
 		messages = append(messages, bus.Message{ID: id.String(), Key: "observation", Body: body})
 		r.metrics.observations.WithLabelValues(presence(world)).Inc()
 	}
-	if len(messages) == 0 {
+	if len(messages) == 0 || !lease.Held(r.held) {
 		return nil
 	}
 	if err := r.cfg.Bus.Publish(ctx, event.TopicEvents, messages...); err != nil {

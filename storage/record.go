@@ -18,8 +18,9 @@ import (
 
 // Record writes rec in one transaction: the events that are not there yet, and
 // what follows from those alone: presence, sessions, alerts, unknown
-// characters, hours to be summed up again. Repeating a Record in whole or in
-// part changes nothing more. settle, if not nil, runs last before the commit;
+// characters, hours to be summed up again. What a leader observed or said of a stream
+// is left out once a later one has acted. Repeating a Record in whole or in part
+// changes nothing more. settle, if not nil, runs last before the commit;
 // its error undoes everything.
 //
 // On MySQL the transaction is repeated after deadlocks, lost connections and
@@ -30,7 +31,7 @@ import (
 func (s *Store) Record(ctx context.Context, now time.Time, rec event.Record,
 	settle func(context.Context, *sql.Tx) error) (event.Recorded, error) {
 	for _, o := range rec.Observations {
-		if o.Character <= 0 || o.ObservedAt.Unix() < 0 {
+		if o.Character <= 0 || o.ObservedAt.Unix() < 0 || !o.By.Valid() {
 			return event.Recorded{}, fmt.Errorf("record: %w: observation of %d at %s", ErrData, o.Character, o.ObservedAt)
 		}
 	}
@@ -143,6 +144,10 @@ func (r *recording) run(ctx context.Context, rec event.Record) error {
 	r.out.New = make([]bool, len(rec.Events))
 	if err := r.insertEvents(ctx); err != nil {
 		return err
+	}
+	rec, err := r.fence(ctx, rec)
+	if err != nil {
+		return fmt.Errorf("fences: %w", err)
 	}
 	if err := r.streams(ctx, rec.Streams); err != nil {
 		return fmt.Errorf("stream states: %w", err)

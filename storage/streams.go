@@ -26,8 +26,8 @@ var (
 // late, change nothing, but for the hole a late one tells of.
 func (r *recording) streams(ctx context.Context, states []event.StreamState) error {
 	for _, next := range states {
-		if next.World <= 0 || next.Since.IsZero() || next.ReportedAt.IsZero() {
-			return fmt.Errorf("%w: stream state of world %d without world or time", ErrData, next.World)
+		if next.World <= 0 || next.Since.IsZero() || next.ReportedAt.IsZero() || !next.By.Valid() {
+			return fmt.Errorf("%w: stream state of world %d without world, time or whole fence", ErrData, next.World)
 		}
 		last, known, err := r.t.streamState(ctx, next.World)
 		if err != nil {
@@ -47,6 +47,7 @@ func (r *recording) streams(ctx context.Context, states []event.StreamState) err
 			return err
 		}
 		if !known || last.Health != next.Health {
+			next.By = event.Fence{}
 			r.out.Streams = append(r.out.Streams, next)
 		}
 	}
@@ -118,9 +119,14 @@ func (t *tx) covered(ctx context.Context, w event.World, at time.Time) (bool, er
 	return n > 0, err
 }
 
+// closeGap ends the open gap of a world that has been flowing since at. A gap that
+// began no earlier is none: another listener has had the world all along, and has
+// published what came.
 func (t *tx) closeGap(ctx context.Context, w event.World, at time.Time) error {
-	_, err := t.exec(ctx, "UPDATE stream_gaps SET to_ns = CASE WHEN from_ns > ? THEN from_ns ELSE ? END WHERE world = ? AND to_ns = 0",
-		nano(at), nano(at), int64(w))
+	if _, err := t.exec(ctx, "DELETE FROM stream_gaps WHERE world = ? AND to_ns = 0 AND from_ns >= ?", int64(w), nano(at)); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "UPDATE stream_gaps SET to_ns = ? WHERE world = ? AND to_ns = 0", nano(at), int64(w))
 	return err
 }
 

@@ -45,7 +45,7 @@ func (d *deps) openBroker(ctx context.Context) error {
 // openLease opens the lease service that the settings ask for.
 func (d *deps) openLease(ctx context.Context) error {
 	if d.cfg.Lease.InMemory() {
-		locker := lease.NewMemory()
+		locker := lease.WithTerms(lease.NewMemory(), d.store, d.log.With("part", "lease"))
 		d.locker = locker
 		d.closers = append(d.closers, locker.Close)
 		return nil

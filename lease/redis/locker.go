@@ -17,13 +17,6 @@ import (
 	"muster/lease"
 )
 
-// A TermSource mints fencing tokens. *storage.Store is one.
-type TermSource interface {
-	// NextTerm returns a number above zero that is larger than all it has returned
-	// for name, to whichever process. Numbers may be left out.
-	NextTerm(ctx context.Context, name string) (int64, error)
-}
-
 // A Config says what a Locker works with. URLs and Terms are required; the rest
 // gets the values named beside it.
 type Config struct {
@@ -32,7 +25,7 @@ type Config struct {
 	// EVAL, EVALSHA and INFO.
 	URLs []string
 	// Terms mints the fencing tokens.
-	Terms TermSource
+	Terms lease.TermSource
 	// TTL is how long a lease outlives a holder that was killed: 3 s; at least 500 ms.
 	TTL time.Duration
 	// RenewEvery is when it is extended: each TTL/3; at most that.

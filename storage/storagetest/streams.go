@@ -15,6 +15,7 @@ var streamTests = []named{
 	{"a listener that was not heard of leaves a gap", streamUnheard},
 	{"states that come again or late change nothing", streamAgain},
 	{"a hole told of too late is kept", streamLate},
+	{"a successor that has had the world all along takes the hole back", streamSuccessor},
 	{"a clock set back does not silence the streams", streamClock},
 }
 
@@ -87,6 +88,19 @@ func streamLate(w *world) {
 	w.streams(state(event.StreamDown, 10, 12))
 	list := w.gaps()
 	if len(list) != 1 || list[0].From != at(10) || list[0].To != at(20) {
+		w.Errorf("gaps: %+v", list)
+	}
+}
+
+func streamSuccessor(w *world) {
+	w.streams(state(event.StreamLive, 0, 0))
+	w.streams(state(event.StreamDown, 10, 12))
+	same(w, "told", len(w.streams(state(event.StreamLive, -5, 15))), 1)
+	same(w, "gaps", len(w.gaps()), 0)
+	w.streams(state(event.StreamDown, 30, 32), state(event.StreamLive, 40, 40))
+	w.streams(state(event.StreamLive, -5, 45)) // what is over stays
+	list := w.gaps()
+	if len(list) != 1 || list[0].From != at(30) || list[0].To != at(40) {
 		w.Errorf("gaps: %+v", list)
 	}
 }
