@@ -139,7 +139,7 @@ type Bus interface {
 	// Listen runs h for each message of a broadcast topic that is published while
 	// it runs, one at a time and in order, until ctx ends; then it returns nil.
 	// ready, if not nil, is called once nothing published from then on is missed.
-	// A listener that falls more than 16,384 messages behind loses the oldest;
+	// A listener that falls more than 16,384 messages or 32 MB behind loses the oldest;
 	// lost tells it how many since the last call (0 as a rule).
 	Listen(ctx context.Context, topic string, ready func(), h func(m Message, lost int)) error
 

@@ -7,8 +7,12 @@ import (
 	"sync"
 )
 
-// listenerBound is how many messages a listener may be behind (see Bus.Listen).
-const listenerBound = 16384
+// How many messages, and bytes of their bodies, a listener may be behind (see
+// Bus.Listen).
+const (
+	listenerBound = 16384
+	listenerBytes = 32 << 20
+)
 
 // A hub copies the messages of one broadcast topic to whoever listens.
 type hub struct {
@@ -71,17 +75,15 @@ type listener struct {
 	ring []Message // grows by doubling up to listenerBound
 	head int
 	n    int
-	lost int // since the last pop
+	// bytes of the bodies in ring.
+	bytes int
+	lost  int // since the last pop
 }
 
 func (l *listener) add(messages []Message) {
 	l.mu.Lock()
 	for _, m := range messages {
-		if l.n == len(l.ring) {
-			l.grow()
-		}
-		l.ring[(l.head+l.n)%len(l.ring)] = m
-		l.n++
+		l.put(m)
 	}
 	l.mu.Unlock()
 	select {
@@ -90,15 +92,31 @@ func (l *listener) add(messages []Message) {
 	}
 }
 
-// grow makes room for one message, by dropping the oldest if nothing else helps.
-func (l *listener) grow() {
-	if len(l.ring) >= listenerBound {
-		l.ring[l.head] = Message{}
-		l.head = (l.head + 1) % len(l.ring)
-		l.n--
+// put appends m. What is beyond the bounds goes, the oldest first.
+func (l *listener) put(m Message) {
+	for l.n > 0 && (l.n >= listenerBound || l.bytes+len(m.Body) > listenerBytes) {
+		l.shift()
 		l.lost++
-		return
 	}
+	if l.n == len(l.ring) {
+		l.grow()
+	}
+	l.ring[(l.head+l.n)%len(l.ring)] = m
+	l.n++
+	l.bytes += len(m.Body)
+}
+
+// shift takes the oldest out.
+func (l *listener) shift() (m Message) {
+	m, l.ring[l.head] = l.ring[l.head], m
+	l.head = (l.head + 1) % len(l.ring)
+	l.n--
+	l.bytes -= len(m.Body)
+	return m
+}
+
+// grow makes room for more messages.
+func (l *listener) grow() {
 	bigger := make([]Message, max(16, 2*len(l.ring)))
 	for i := range l.n {
 		bigger[i] = l.ring[(l.head+i)%len(l.ring)]
@@ -112,10 +130,6 @@ func (l *listener) pop() (m Message, lost int, ok bool) {
 	if l.n == 0 {
 		return Message{}, 0, false
 	}
-	m, lost = l.ring[l.head], l.lost
-	l.ring[l.head] = Message{}
-	l.head = (l.head + 1) % len(l.ring)
-	l.n--
-	l.lost = 0
-	return m, lost, true
+	lost, l.lost = l.lost, 0
+	return l.shift(), lost, true
 }

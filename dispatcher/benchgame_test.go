@@ -16,7 +16,7 @@ func benchBodies(n int) [][]byte {
 	g := benchGame{Rand: rand.New(rand.NewPCG(1, 2))}
 	for i := range benchCharacters {
 		g.people = append(g.people, benchPerson{
-			id: 5428010618015000000 + int64(i)*977, world: []int{1, 10, 40}[i%3], zone: 2 + 2*g.IntN(4)})
+			id: benchCharacter(i), world: []int{1, 10, 40}[i%3], zone: 2 + 2*g.IntN(4)})
 	}
 	g.online = len(g.people) * 9 / 10
 	start := time.Now().Add(-time.Hour)
@@ -38,6 +38,9 @@ func benchBodies(n int) [][]byte {
 	}
 	return bodies
 }
+
+// benchCharacter returns the id of the i-th character.
+func benchCharacter(i int) int64 { return 5428010618015000000 + int64(i)*977 }
 
 type benchPerson struct {
 	id          int64

@@ -120,9 +120,7 @@ func (r *rig) feed() (items []event.FeedItem) {
 		if err := json.Unmarshal(m.Body, &f); err != nil {
 			r.t.Fatalf("feed message %s: %v", m.Body, err)
 		}
-		if f.Item != nil {
-			items = append(items, *f.Item)
-		}
+		items = append(items, f.Items...)
 	}
 	return items
 }

@@ -59,72 +59,77 @@ func (d *Dispatcher) departures(ctx context.Context, changes []event.PresenceCha
 // encode turns events into messages; details, if not nil, replace what they would
 // say. Characters that are not in memory are read from the store first.
 func (d *Dispatcher) encode(ctx context.Context, events []event.Event, details []string) []bus.Message {
-	w := writer{names: d.names, bodies: make([]byte, 0, len(events)*feedBytes), labels: make([]byte, 0, len(events)*labelBytes)}
+	w := writer{names: d.names, bodies: make([]byte, 0, len(events)*feedBytes)}
 	w.all(events, details)
 	if len(w.missing) > 0 {
 		d.names.read(ctx, w.missing)
-		w.bodies, w.labels, w.ends = w.bodies[:0], w.labels[:0], w.ends[:0]
+		w.bodies, w.ends = w.bodies[:0], w.ends[:0]
 		w.all(events, details)
 	}
 	return w.messages()
 }
 
-// What an item takes as a rule, in bytes.
-const (
-	feedBytes  = 500
-	labelBytes = 48
-)
+// feedBytes is what an item takes as a rule, in bytes.
+const feedBytes = 500
 
 // A writer turns events into feed messages. It writes JSON by hand, for this is
 // done for every event; a test holds it to event.FeedMessage. The messages of a
-// batch share two allocations.
+// batch share one allocation.
 type writer struct {
 	names   *names
 	missing []event.CharacterID // of whom nothing is in memory
 
-	bodies, labels []byte
-	ends           []mark // where each message ends
+	bodies []byte
+	ends   []int // where each message ends
 }
 
-type mark struct{ body, id, key int }
+// How a message with items begins and ends. The first item's id follows the
+// beginning, and is the message's.
+const (
+	itemsOpen  = `{"items":[`
+	itemOpen   = `{"id":"`
+	itemsClose = `]}`
+)
 
 // all appends events. It holds names.mu, for reading, for the whole batch.
 func (w *writer) all(events []event.Event, details []string) {
 	w.names.mu.RLock()
 	defer w.names.mu.RUnlock()
 	for i := range events {
+		if i%event.FeedItems == 0 {
+			w.bodies = append(w.bodies, itemsOpen...)
+		} else {
+			w.bodies = append(w.bodies, ',')
+		}
 		detail := ""
 		if details != nil {
 			detail = details[i]
 		}
 		w.add(&events[i], detail)
+		if i%event.FeedItems == event.FeedItems-1 || i == len(events)-1 {
+			w.bodies = append(w.bodies, itemsClose...)
+			w.ends = append(w.ends, len(w.bodies))
+		}
 	}
 }
 
 func (w *writer) messages() []bus.Message {
-	labels := string(w.labels)
 	news := make([]bus.Message, len(w.ends))
-	body, label := 0, 0
+	from := 0
 	for i, end := range w.ends {
-		news[i] = bus.Message{ID: labels[label:end.id], Key: labels[end.id:end.key], Body: w.bodies[body:end.body:end.body]}
-		body, label = end.body, end.key
+		id := w.bodies[from+len(itemsOpen)+len(itemOpen):][:event.FeedIDLen]
+		news[i] = bus.Message{ID: string(id), Body: w.bodies[from:end:end]}
+		from = end
 	}
 	return news
 }
 
 // add appends e; detail replaces what e would say if it is not empty.
 func (w *writer) add(e *event.Event, detail string) {
-	kind := e.FeedKind()
-	w.labels = event.AppendFeedID(w.labels, e.ReceivedAt, e.Key())
-	end := mark{id: len(w.labels)}
-	id := w.labels[max(0, end.id-event.FeedIDLen):]
-	w.labels = appendRouting(w.labels, e.World, kind)
-	end.key = len(w.labels)
-
-	b := append(w.bodies, `{"item":{"id":"`...)
-	b = append(b, id...)
+	b := append(w.bodies, itemOpen...)
+	b = event.AppendFeedID(b, e.ReceivedAt, e.Key())
 	b = append(b, `","kind":"`...)
-	b = append(b, kind...)
+	b = append(b, e.FeedKind()...)
 	b = appendInt(append(b, `","world":`...), int64(e.World))
 	if e.Zone != 0 {
 		b = appendInt(append(b, `,"zone":`...), int64(e.Zone))
@@ -140,25 +145,7 @@ func (w *writer) add(e *event.Event, detail string) {
 	} else {
 		b = w.detail(b, e)
 	}
-	w.bodies = append(b, "}}"...)
-	end.body = len(w.bodies)
-	w.ends = append(w.ends, end)
-}
-
-// appendRouting writes a message's key: environment, world and kind.
-func appendRouting(b []byte, world event.World, kind string) []byte {
-	switch {
-	case world == 1000:
-		b = append(b, event.PS4US...)
-	case world == 2000:
-		b = append(b, event.PS4EU...)
-	case world > 0 && world < 1000:
-		b = append(b, event.PC...)
-	default:
-		b = append(b, "unknown"...)
-	}
-	b = appendInt(append(b, '.'), int64(world))
-	return append(append(b, '.'), kind...)
+	w.bodies = append(b, '}')
 }
 
 // who writes the character called id as it is known.

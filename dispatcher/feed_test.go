@@ -3,7 +3,9 @@ package dispatcher
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,11 +61,7 @@ func TestFeedMessagesAreThoseOfTheVocabulary(t *testing.T) {
 			e := event.Event{Kind: kind, World: 10, Zone: 2, At: time.Unix(1_730_000_000, 0), ReceivedAt: time.Unix(1_730_000_001, 5), Detail: detail}
 			w := testWriter()
 			w.all([]event.Event{e, e}, nil) // the second must come out whole as well
-			two := w.messages()
-			m := two[1]
-			if string(two[0].Body) != string(m.Body) || two[0].ID != m.ID || two[0].Key != "ps2.10."+e.FeedKind() {
-				t.Errorf("%s: got %+v and %+v of one event", kind, two[0], m)
-			}
+			m := w.messages()[0]
 			if err := m.Check(); err != nil {
 				t.Errorf("%s: %v", kind, err)
 			}
@@ -80,23 +78,60 @@ func TestFeedMessagesAreThoseOfTheVocabulary(t *testing.T) {
 			if !bytes.Equal(again, m.Body) {
 				t.Errorf("%s: got  %s\nwant %s", kind, m.Body, again)
 			}
+			if len(f.Items) != 2 {
+				t.Fatalf("%s: %d items, want 2", kind, len(f.Items))
+			}
+			it := f.Items[1]
 			subject, other := e.Characters()
-			if want := event.NewWho(people[subject]); !same(f.Item.Character, want) {
-				t.Errorf("%s: character %+v, want %+v", kind, f.Item.Character, want)
+			if want := event.NewWho(people[subject]); !same(it.Character, want) {
+				t.Errorf("%s: character %+v, want %+v", kind, it.Character, want)
 			}
-			if want := event.NewWho(people[other]); !same(f.Item.Other, want) {
-				t.Errorf("%s: other %+v, want %+v", kind, f.Item.Other, want)
+			if want := event.NewWho(people[other]); !same(it.Other, want) {
+				t.Errorf("%s: other %+v, want %+v", kind, it.Other, want)
 			}
-			if f.Item.ID != event.FeedID(e.ReceivedAt, e.Key()) || f.Item.ID != m.ID || f.Item.Kind != e.FeedKind() {
-				t.Errorf("%s: id %s, kind %s", kind, f.Item.ID, f.Item.Kind)
+			if it.ID != event.FeedID(e.ReceivedAt, e.Key()) || it.ID != m.ID || it.Kind != e.FeedKind() {
+				t.Errorf("%s: id %s, kind %s", kind, it.ID, it.Kind)
 			}
-			kinds[f.Item.Kind] = true
+			kinds[it.Kind] = true
 		}
 	}
 	for _, kind := range event.FeedKinds() {
 		if !kinds[kind] {
 			t.Errorf("no test of feed kind %s", kind)
 		}
+	}
+}
+
+func TestManyItemsGoInMessagesThatFit(t *testing.T) {
+	longest := strings.Repeat("\x01", 64) // six bytes each in JSON
+	n := newNames(newFakeStore(), slog.New(slog.DiscardHandler))
+	outfit := event.Outfit{ID: 1<<63 - 1, Tag: longest, Name: longest}
+	n.learn([]event.Character{{ID: alice, Name: longest, Outfit: outfit}, {ID: bob, Name: longest, Outfit: outfit}})
+	var all []event.Event
+	for i := range 3*event.FeedItems + 1 {
+		all = append(all, event.Event{Kind: event.Experience, World: 10, At: time.Unix(int64(i), 0), ReceivedAt: time.Unix(int64(i), 1),
+			Detail: event.Gain{Character: alice, Other: bob, ID: 1, Amount: 100}})
+	}
+	w := writer{names: n}
+	w.all(all, nil)
+	i := 0
+	for _, m := range w.messages() {
+		var f event.FeedMessage
+		if err := errors.Join(m.Check(), json.Unmarshal(m.Body, &f)); err != nil {
+			t.Fatal(err)
+		}
+		if len(f.Items) > event.FeedItems || f.Items[0].ID != m.ID {
+			t.Errorf("%d items in message %s, which begins with %s", len(f.Items), m.ID, f.Items[0].ID)
+		}
+		for _, it := range f.Items {
+			if want := event.FeedID(all[i].ReceivedAt, all[i].Key()); it.ID != want {
+				t.Fatalf("item %d is %s, want %s", i, it.ID, want)
+			}
+			i++
+		}
+	}
+	if i != len(all) {
+		t.Errorf("%d items, want %d", i, len(all))
 	}
 }
 

@@ -62,11 +62,9 @@ func (p *plant) open() {
 			if err := json.Unmarshal(m.Body, &f); err != nil || lost > 0 {
 				p.t.Errorf("feed: %v, %d lost", err, lost)
 			}
-			if f.Item != nil {
-				p.mu.Lock()
-				p.items = append(p.items, *f.Item)
-				p.mu.Unlock()
-			}
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.items = append(p.items, f.Items...)
 		})
 	})
 }

@@ -9,10 +9,14 @@ import (
 
 // A FeedMessage is what travels on TopicFeed; exactly one field is set.
 type FeedMessage struct {
-	Item   *FeedItem    `json:"item,omitempty"`
+	Items  []FeedItem   `json:"items,omitempty"`  // in the order of the dispatcher's batch, at most FeedItems of them
 	Stream *StreamState `json:"stream,omitempty"` // a world's stream changed
 	Names  []Character  `json:"names,omitempty"`  // placeholders sent before can be filled in
 }
+
+// FeedItems is how many events one FeedMessage has at most. A broker works per
+// message, so that one for each event would cost more than storing it.
+const FeedItems = 64
 
 // A FeedItem is one event as readers of the feed see it. Its JSON is part of
 // the outside description: never rename a field.

@@ -418,7 +418,9 @@ func item(n int, kind string, world event.World, character, other *event.Who) *e
 
 func (s *server) publish(t testing.TB, items ...*event.FeedItem) {
 	t.Helper()
+	var m event.FeedMessage
 	for _, it := range items {
-		s.bus.publish(t, event.TopicFeed, event.FeedMessage{Item: it})
+		m.Items = append(m.Items, *it)
 	}
+	s.bus.publish(t, event.TopicFeed, m)
 }

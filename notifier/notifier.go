@@ -144,11 +144,16 @@ func (n *Notifier) hearFeed(m bus.Message, lost int) {
 		n.log.Warn("not a feed message", "id", m.ID, "err", err)
 		return
 	}
-	switch {
-	case f.Item != nil && f.Item.ID != "" && !controlChars(f.Item.ID) && !controlChars(f.Item.Kind):
-		if err := n.hub.publish(f.Item, now); err != nil {
-			n.log.Warn("feed item cannot be encoded", "id", f.Item.ID, "err", err)
+	for i := range f.Items {
+		it := &f.Items[i]
+		if it.ID == "" || controlChars(it.ID) || controlChars(it.Kind) {
+			continue
 		}
+		if err := n.hub.publish(it, now); err != nil {
+			n.log.Warn("feed item cannot be encoded", "id", it.ID, "err", err)
+		}
+	}
+	switch {
 	case f.Stream != nil:
 		n.hub.setStreams([]event.StreamState{*f.Stream}, now)
 	case f.Names != nil:

@@ -106,8 +106,23 @@ func testListen(t *testing.T, open Open) {
 }
 
 func testSlowListener(t *testing.T, open Open) {
+	t.Run("many", func(t *testing.T) { slowListener(t, open, 3*16384, 0) })
+	t.Run("large", func(t *testing.T) { slowListener(t, open, 500, bus.MaxBody) })
+}
+
+// slowListener publishes more than the bounds allow while a listener is busy.
+// size, if not 0, is that of a body in bytes.
+func slowListener(t *testing.T, open Open, total, size int) {
 	b, _ := open(t)
-	const total = 3 * 16384
+	numbered := func(from, to int) []bus.Message {
+		all := messages(from, to)
+		for i := range all {
+			if size > 0 {
+				all[i].Body = make([]byte, size)
+			}
+		}
+		return all
+	}
 	busy, release, last := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	seen, lost := 0, 0
 	stop := listen(t, b, func(m bus.Message, n int) {
@@ -122,8 +137,9 @@ func testSlowListener(t *testing.T, open Open) {
 	})
 	mustPublish(t, b, News, message(0))
 	within(t, busy)
-	for n := 1; n < total; n += 1000 {
-		mustPublish(t, b, News, messages(n, min(n+1000, total))...)
+	const part = 100
+	for n := 1; n < total; n += part {
+		mustPublish(t, b, News, numbered(n, min(n+part, total))...)
 	}
 	close(release)
 	within(t, last)

@@ -130,7 +130,9 @@ type listener struct {
 	ring []bus.Message // grows by doubling up to listenerBound
 	head int
 	n    int
-	lost int // since the last pop
+	// bytes of the bodies in ring.
+	bytes int
+	lost  int // since the last pop
 }
 
 // add takes a delivery, unless it came before. One of a schema that this build does
@@ -150,11 +152,7 @@ func (l *listener) add(d *amqp.Delivery) {
 	if unreadable {
 		return
 	}
-	if l.n == len(l.ring) {
-		l.grow()
-	}
-	l.ring[(l.head+l.n)%len(l.ring)] = decode(d).Message
-	l.n++
+	l.put(decode(d).Message)
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -181,15 +179,31 @@ func (l *listener) count(d *amqp.Delivery) (missed int, again bool) {
 	return missed, false
 }
 
-// grow makes room for one message, by dropping the oldest if nothing else helps.
-func (l *listener) grow() {
-	if len(l.ring) >= listenerBound {
-		l.ring[l.head] = bus.Message{}
-		l.head = (l.head + 1) % len(l.ring)
-		l.n--
+// put appends m. What is beyond the bounds goes, the oldest first.
+func (l *listener) put(m bus.Message) {
+	for l.n > 0 && (l.n >= listenerBound || l.bytes+len(m.Body) > listenerBytes) {
+		l.shift()
 		l.lost++
-		return
 	}
+	if l.n == len(l.ring) {
+		l.grow()
+	}
+	l.ring[(l.head+l.n)%len(l.ring)] = m
+	l.n++
+	l.bytes += len(m.Body)
+}
+
+// shift takes the oldest out.
+func (l *listener) shift() (m bus.Message) {
+	m, l.ring[l.head] = l.ring[l.head], m
+	l.head = (l.head + 1) % len(l.ring)
+	l.n--
+	l.bytes -= len(m.Body)
+	return m
+}
+
+// grow makes room for more messages.
+func (l *listener) grow() {
 	bigger := make([]bus.Message, max(16, 2*len(l.ring)))
 	for i := range l.n {
 		bigger[i] = l.ring[(l.head+i)%len(l.ring)]
@@ -203,10 +217,6 @@ func (l *listener) pop() (m bus.Message, lost int, ok bool) {
 	if l.n == 0 {
 		return bus.Message{}, 0, false
 	}
-	m, lost = l.ring[l.head], l.lost
-	l.ring[l.head] = bus.Message{}
-	l.head = (l.head + 1) % len(l.ring)
-	l.n--
-	l.lost = 0
-	return m, lost, true
+	lost, l.lost = l.lost, 0
+	return l.shift(), lost, true
 }

@@ -20,8 +20,12 @@ import (
 // (storage notes 2, trap 6).
 const Version = "v1"
 
-// listenerBound is how many messages a listener may be behind (see bus.Bus).
-const listenerBound = 16384
+// How many messages, and bytes of their bodies, a listener may be behind (see
+// bus.Bus).
+const (
+	listenerBound = 16384
+	listenerBytes = 32 << 20
+)
 
 // A layout says what lies on the broker under which name.
 type layout struct {
@@ -121,7 +125,8 @@ func deadArgs() amqp.Table {
 
 // listenerArgs bound the queue of one listener.
 func listenerArgs() amqp.Table {
-	return amqp.Table{amqp.QueueMaxLenArg: listenerBound, amqp.QueueOverflowArg: amqp.QueueOverflowDropHead}
+	return amqp.Table{amqp.QueueMaxLenArg: listenerBound, amqp.QueueMaxLenBytesArg: listenerBytes,
+		amqp.QueueOverflowArg: amqp.QueueOverflowDropHead}
 }
 
 // mismatch says what a refused declaration means.
