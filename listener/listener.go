@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +15,7 @@ import (
 	"muster/bus"
 	"muster/census"
 	"muster/event"
+	"muster/internal/diskqueue"
 	"muster/lease"
 )
 
@@ -49,6 +49,9 @@ type Config struct {
 	DrainTimeout  time.Duration
 	QueueMessages int // DefaultQueueMessages
 	QueueBytes    int // DefaultQueueBytes
+	// Spool is where events go that the bus does not take for a second. It is the
+	// caller's to close, once Run has returned; nil keeps them in memory only.
+	Spool *diskqueue.Queue
 }
 
 // A Listener follows one environment's stream, and publishes its events while it
@@ -58,8 +61,8 @@ type Listener struct {
 	env     event.Environment
 	log     *slog.Logger
 	metrics *metrics
-	queue   *queue                // what waits for the bus, oldest first
-	refused atomic.Pointer[error] // why the bus does not take events; nil while it does
+	queue   *queue // what waits for the bus, oldest first
+	outage  busOutage
 
 	instance string        // names this process among the others
 	began    time.Time     // when it was made
@@ -104,13 +107,17 @@ func New(cfg Config) (*Listener, error) {
 	}
 	env := cfg.Stream.Environment()
 	m.zero(env)
-	return &Listener{cfg: cfg, env: env, metrics: m,
+	l := &Listener{cfg: cfg, env: env, metrics: m,
 		log:      cfg.Log.With("role", "listener", "environment", env),
 		queue:    newQueue(cfg.QueueMessages, cfg.QueueBytes),
 		instance: rand.Text(), began: time.Now(), speak: make(chan struct{}, 1),
 		ring: newRing(), others: newOthers(), active: newActivity(time.Now()),
 		overflow: map[event.World]event.StreamState{}, told: map[event.World]event.StreamHealth{},
-		flowing: map[event.World]time.Time{}, recorded: map[event.World]span{}}, nil
+		flowing: map[event.World]time.Time{}, recorded: map[event.World]span{}}
+	if err := l.useSpool(); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // Lease returns the name of the lease that the listener of env holds.
@@ -121,14 +128,21 @@ func Lease(env event.Environment) string { return "listener/" + string(env) }
 func (l *Listener) Reconciled(w event.World) { l.cfg.Stream.Reconciled(w) }
 
 // Run follows the stream until ctx ends, and publishes what comes while it holds
-// the lease. It returns once what was read is published, at most DrainTimeout
-// after; the error is nil unless the bus or the lease service is gone. Call it once.
+// the lease. What an earlier run has left in the spool it publishes in any case. It
+// returns once what was read is published, or in the spool, at most DrainTimeout
+// and a write to disk after; the error is nil unless the bus or the lease service is
+// gone. Call it once.
 func (l *Listener) Run(ctx context.Context) error {
 	publishCtx, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	listenCtx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var publisher, stream, helpers sync.WaitGroup
+	spillCtx, endSpilling := context.WithCancel(context.WithoutCancel(ctx))
+	defer endSpilling()
+	var publisher, spiller, stream, helpers sync.WaitGroup
+	if l.queue.spool != nil {
+		spiller.Go(func() { l.spill(spillCtx) })
+	}
 	publisher.Go(func() { l.publish(publishCtx, l.queue) })
 	stream.Go(func() {
 		if err := l.cfg.Stream.Run(listenCtx, l.handler()); err != nil {
@@ -148,13 +162,12 @@ func (l *Listener) Run(ctx context.Context) error {
 	stream.Wait() // all that was read is in the queue or the ring
 	helpers.Wait()
 	l.finish()
-	timer := time.AfterFunc(l.cfg.DrainTimeout, giveUp)
+	timer := time.AfterFunc(l.drainTimeout(ctx), giveUp)
 	defer timer.Stop()
 	publisher.Wait()
-	if left := l.queue.len(); left > 0 {
-		l.metrics.dropped.Add(float64(left))
-		l.log.Error("events were lost at the end: the bus did not take them in time", "events", left)
-	}
+	endSpilling()
+	spiller.Wait()
+	l.keep(ctx)
 	l.goodbye(held)
 	if cause := context.Cause(listenCtx); ctx.Err() == nil && err == nil {
 		err = cause

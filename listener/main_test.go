@@ -1,9 +1,15 @@
-package listener_test
+package listener
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(spoolDir); dir != "" {
+		outageProcess(dir)
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"muster/bus"
@@ -15,6 +16,10 @@ const (
 	retryFirst = 50 * time.Millisecond
 	retryLast  = 5 * time.Second
 )
+
+// stallAfter is how long the bus may think about a batch before it counts as not
+// taking events.
+const stallAfter = 3 * time.Second
 
 // publish moves the queue to the bus, oldest first, until the queue is closed
 // and empty, or ctx ends.
@@ -40,20 +45,15 @@ func (l *Listener) publish(ctx context.Context, q *queue) {
 }
 
 // deliver publishes one batch, however often it takes. It returns false when ctx
-// ended first. That the bus does not take events is said once, and once that it
-// does again.
+// ended first.
 func (l *Listener) deliver(ctx context.Context, batch []bus.Message) bool {
-	var since time.Time
 	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
-		err := l.cfg.Bus.Publish(ctx, event.TopicEvents, batch...)
+		err := l.try(ctx, batch)
 		switch {
 		case err == nil:
 			l.metrics.batch.Observe(float64(len(batch)))
 			l.confirmed(batch)
-			if !since.IsZero() {
-				l.refused.Store(nil)
-				l.log.Info("the bus takes events again", "after", time.Since(since).Round(time.Millisecond))
-			}
+			l.outage.answered(l)
 			return true
 		case ctx.Err() != nil:
 			return false
@@ -61,11 +61,7 @@ func (l *Listener) deliver(ctx context.Context, batch []bus.Message) bool {
 			return l.deliverEach(ctx, batch)
 		}
 		l.metrics.retries.Inc()
-		if since.IsZero() {
-			since = time.Now()
-			l.refused.Store(&err)
-			l.log.Warn("the bus does not take events, they wait in memory", "err", err)
-		}
+		l.outage.refused(l, err)
 		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
@@ -76,11 +72,71 @@ func (l *Listener) deliver(ctx context.Context, batch []bus.Message) bool {
 	}
 }
 
+// try publishes once. A bus that takes its time is said not to take events before it
+// has answered.
+func (l *Listener) try(ctx context.Context, batch []bus.Message) error {
+	stalled := l.outage.began(l)
+	defer stalled.Stop()
+	return l.cfg.Bus.Publish(ctx, event.TopicEvents, batch...)
+}
+
+// A busOutage knows whether the bus takes events. That it does not is said once, and
+// once that it does again.
+type busOutage struct {
+	mu    sync.Mutex
+	tries int // how many have begun
+	why   error
+	since time.Time
+}
+
+// began starts the clock for one try; stop it at the try's end.
+func (o *busOutage) began(l *Listener) *time.Timer {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tries++
+	this := o.tries
+	return time.AfterFunc(stallAfter, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.tries == this {
+			o.fail(l, fmt.Errorf("nothing was confirmed for %s", stallAfter))
+		}
+	})
+}
+
+func (o *busOutage) refused(l *Listener, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tries++ // the clock of this try is over
+	o.fail(l, err)
+}
+
+// fail notes that the bus does not take events. The caller holds mu.
+func (o *busOutage) fail(l *Listener, err error) {
+	if o.why == nil {
+		o.since = time.Now()
+		l.log.Warn("the bus does not take events, they wait", "on_disk", l.queue.spool != nil, "err", err)
+	}
+	o.why = err
+}
+
+func (o *busOutage) answered(l *Listener) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tries++
+	if o.why != nil {
+		l.log.Info("the bus takes events again", "after", time.Since(o.since).Round(time.Millisecond))
+	}
+	o.why = nil
+}
+
 // Ready returns nil while the bus takes events, or why it does not. It does not
 // block and is safe to call while Run runs.
 func (l *Listener) Ready(context.Context) error {
-	if err := l.refused.Load(); err != nil {
-		return fmt.Errorf("the bus does not take events: %w", *err)
+	l.outage.mu.Lock()
+	defer l.outage.mu.Unlock()
+	if l.outage.why != nil {
+		return fmt.Errorf("the bus does not take events: %w", l.outage.why)
 	}
 	return nil
 }
