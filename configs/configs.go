@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type Config struct {
 	Bus      Bus
 	Lease    Lease
 	Game     Game
+	Listener Listener
 	Discord  Discord
 	HTTP     HTTP
 	Admin    Admin
@@ -47,7 +49,8 @@ type Config struct {
 	// Warnings are one line each, for the log: what was set and has no effect.
 	Warnings []string
 
-	origin map[string]origin // where a setting that is not the default came from
+	environ map[string]string // variables of others that directories are derived from
+	origin  map[string]origin // where a setting that is not the default came from
 }
 
 // Database says where things are stored.
@@ -105,6 +108,38 @@ func (g Game) ID() string {
 		return trialServiceID
 	}
 	return string(g.ServiceID)
+}
+
+// Listener says where events wait that the bus does not take.
+type Listener struct {
+	SpoolDir   string // empty: see Config.SpoolDir
+	SpoolBytes int64  // for each environment; 0: nowhere but in memory
+}
+
+// SpoolDir returns the directory in which the listener keeps what the bus does not
+// take: the one that was set, or one beside the SQLite file, or one for each
+// namespace in the state directory of the service or the user, as systemd and the
+// XDG base directory specification name them. It is empty if there is none.
+func (c Config) SpoolDir() string {
+	switch {
+	case c.Listener.SpoolDir != "":
+		return c.Listener.SpoolDir
+	case c.Database.URL.Scheme() == "sqlite":
+		return c.Database.URL.Rest() + ".listener"
+	}
+	state := ""
+	first, _, _ := strings.Cut(c.environ["STATE_DIRECTORY"], ":")
+	switch {
+	case first != "":
+		state = first
+	case c.environ["XDG_STATE_HOME"] != "":
+		state = filepath.Join(c.environ["XDG_STATE_HOME"], "muster")
+	case c.environ["HOME"] != "":
+		state = filepath.Join(c.environ["HOME"], ".local", "state", "muster")
+	default:
+		return ""
+	}
+	return filepath.Join(state, c.Bus.Namespace, "listener")
 }
 
 // Discord says which bot to be, and where.

@@ -53,7 +53,8 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 		"MUSTER_DATABASE_REPLICA_URLS": "", "MUSTER_GAME_SERVICE_ID": "", "MUSTER_DISCORD_TOKEN": "",
 		"MUSTER_GAME_WORLDS": "", "MUSTER_DISCORD_USER_INSTALL": "true", "MUSTER_HTTP_PUBLIC_URL": "",
 		"MUSTER_ALERTS_LIFETIME": "5m", "MUSTER_PRESENCE_IDLE": "30m", "MUSTER_BUS_NAMESPACE": "muster", "MUSTER_HTTP_TRUSTED_PROXIES": "",
-		"MUSTER_EVENTS_RETENTION": "90d",
+		"MUSTER_EVENTS_RETENTION":   "90d",
+		"MUSTER_LISTENER_SPOOL_DIR": "", "MUSTER_LISTENER_SPOOL_BYTES": "1GiB",
 	}
 	c := mustLoad(t, "", nil, nil)
 	for _, s := range configs.Settings() {
@@ -167,6 +168,9 @@ var wrongSettings = []struct {
 	{name: "retention of ages", env: "MUSTER_EVENTS_RETENTION", value: "99999d", begins: "MUSTER_EVENTS_RETENTION: ", says: "write days"},
 	{name: "retention below zero", env: "MUSTER_EVENTS_RETENTION", value: "-90d", begins: "MUSTER_EVENTS_RETENTION: ", says: "write days"},
 	{name: "idle too short", env: "MUSTER_PRESENCE_IDLE", value: "1m", begins: "MUSTER_PRESENCE_IDLE: ", says: "16m to 24h"},
+	{name: "spool without unit", env: "MUSTER_LISTENER_SPOOL_BYTES", value: "100", begins: "MUSTER_LISTENER_SPOOL_BYTES: ", says: "such as 512MiB"},
+	{name: "spool of nothing", env: "MUSTER_LISTENER_SPOOL_BYTES", value: "1KiB", begins: "MUSTER_LISTENER_SPOOL_BYTES: ", says: "1MiB to 1TiB"},
+	{name: "spool too large", env: "MUSTER_LISTENER_SPOOL_BYTES", value: "9000000TiB", begins: "MUSTER_LISTENER_SPOOL_BYTES: ", says: "1MiB to 1TiB"},
 
 	{name: "flag", flag: "http.addr", value: "x", begins: `--http-addr: "x": `, says: "HOST:PORT"},
 	{name: "flag of nothing", flag: "http.port", value: "x", begins: "--http-port: ", says: "no such setting"},
@@ -398,4 +402,38 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("a line of %d bytes", len(err.Error()))
 		}
 	})
+}
+
+func TestTheSpoolHasItsPlaceWhereNobodySetsOne(t *testing.T) {
+	const mysql = "MUSTER_DATABASE_URL=mysql:u@tcp(h:1)/d"
+	for _, tt := range []struct {
+		environ []string
+		want    string
+	}{
+		{nil, "muster.db.listener"},
+		{[]string{"MUSTER_DATABASE_URL=sqlite:/var/lib/m.db", "HOME=/home/u"}, "/var/lib/m.db.listener"},
+		{[]string{"MUSTER_LISTENER_SPOOL_DIR=/data/here", "HOME=/home/u"}, "/data/here"},
+		{[]string{mysql, "MUSTER_BUS_URL=amqp://h"}, ""},
+		{[]string{mysql, "MUSTER_BUS_URL=amqp://h", "HOME=/home/u"}, "/home/u/.local/state/muster/muster/listener"},
+		{[]string{mysql, "MUSTER_BUS_URL=amqp://h", "HOME=/home/u", "XDG_STATE_HOME=/s", "MUSTER_BUS_NAMESPACE=two"}, "/s/muster/two/listener"},
+		{[]string{mysql, "MUSTER_BUS_URL=amqp://h", "XDG_STATE_HOME=/s", "STATE_DIRECTORY=/var/lib/muster:/x"}, "/var/lib/muster/muster/listener"},
+	} {
+		if got := mustLoad(t, "", tt.environ, nil).SpoolDir(); got != tt.want {
+			t.Errorf("%v: %q, want %q", tt.environ, got, tt.want)
+		}
+	}
+}
+
+func TestSizesAreReadAndShownWithUnits(t *testing.T) {
+	for text, want := range map[string]int64{"0": 0, "1MiB": 1 << 20, "1536 kib": 3 << 19, "1gib": 1 << 30, "2097152B": 2 << 20, "1TiB": 1 << 40} {
+		c := mustLoad(t, "listener: {spool_bytes: "+text+"}", nil, nil)
+		if c.Listener.SpoolBytes != want {
+			t.Errorf("%s is %d, want %d", text, c.Listener.SpoolBytes, want)
+		}
+		for _, s := range configs.Settings() {
+			if s.Name == "listener.spool_bytes" && mustLoad(t, "", []string{s.Env + "=" + s.Show(c)}, nil).Listener.SpoolBytes != want {
+				t.Errorf("%s is shown as %s", text, s.Show(c))
+			}
+		}
+	}
 }

@@ -96,10 +96,14 @@ func readFile(path string) ([]byte, error) {
 
 func (c *Config) loadEnv(environ []string) error {
 	values := make(map[string]string)
+	c.environ = make(map[string]string)
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, envPrefix) {
+		switch {
+		case strings.HasPrefix(name, envPrefix):
 			values[name] = value
+		case slices.Contains([]string{"HOME", "XDG_STATE_HOME", "STATE_DIRECTORY"}, name):
+			c.environ[name] = value
 		}
 	}
 	for _, s := range table() {

@@ -83,6 +83,14 @@ func table() []Setting {
 			get: func(c Config) string {
 				return join(c.Game.Worlds, func(w event.World) string { return strconv.Itoa(int(w)) })
 			}},
+		{Name: "listener.spool_dir",
+			Help: "Where the listener keeps events that the bus does not take; no two processes may share it. None means beside the SQLite file (muster.db.listener), or with MySQL in the user's state directory (~/.local/state/muster).",
+			set:  setText(func(c *Config) *string { return &c.Listener.SpoolDir }),
+			get:  func(c Config) string { return c.Listener.SpoolDir }},
+		{Name: "listener.spool_bytes", Default: "1GiB",
+			Help: "How much it keeps there at most, for each platform, as 512MiB or 2GiB; 0 keeps such events in memory only.",
+			set:  setBytes(func(c *Config) *int64 { return &c.Listener.SpoolBytes }, minSpool, maxSpool),
+			get:  func(c Config) string { return showBytes(c.Listener.SpoolBytes) }},
 		{Name: "discord.token",
 			Help: "Bot token. Without one the bot is off. Better in the environment than in a file.",
 			set:  setSecret(func(c *Config) *Secret { return &c.Discord.Token }),

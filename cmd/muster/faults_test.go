@@ -219,9 +219,10 @@ func TestADatabaseThatIsLockedHoldsUpEventsAndLosesNone(t *testing.T) {
 	exec("BEGIN IMMEDIATE")
 	m.err.find(t, "the bus does not take events")
 	readyz := m.err.find(t, `muster runs.* admin=(\S+)`) + "/readyz"
-	if answer := answerOf(t, readyz); !strings.HasPrefix(answer, "503") || !strings.Contains(answer, "locked") {
+	if answer := answerOf(t, readyz); !strings.HasPrefix(answer, "503") || !strings.Contains(answer, "nothing was confirmed") {
 		t.Errorf("a muster that cannot write says %s", answer)
 	}
+	until(t, "it says why", func() bool { return strings.Contains(answerOf(t, readyz), "locked") })
 	exec("ROLLBACK")
 	m.err.find(t, "the bus takes events again")
 	if answer := answerOf(t, readyz); !strings.HasPrefix(answer, "200") {

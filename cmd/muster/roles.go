@@ -56,6 +56,7 @@ func topology() bus.Topology {
 
 // buildListener makes one listener for each environment; they run side by side.
 func buildListener(d *deps) (part, string, error) {
+	d.strandedEvents()
 	var all []*listener.Listener
 	for _, env := range d.cfg.Game.Environments {
 		stream, err := census.NewStream(census.StreamConfig{
@@ -68,8 +69,12 @@ func buildListener(d *deps) (part, string, error) {
 		if err != nil {
 			return part{}, "", err
 		}
+		spool, err := d.openEventSpool(env)
+		if err != nil {
+			return part{}, "", err
+		}
 		l, err := listener.New(listener.Config{
-			Stream: stream, Bus: d.bus, Locker: d.locker, Log: d.log, Registerer: d.registry,
+			Stream: stream, Bus: d.bus, Locker: d.locker, Log: d.log, Registerer: d.registry, Spool: spool,
 		})
 		if err != nil {
 			return part{}, "", err
