@@ -57,6 +57,11 @@ type Config struct {
 type Database struct {
 	URL         URL   // "sqlite:PATH" or "mysql:DSN"
 	ReplicaURLs []URL // read replicas, MySQL only
+	// ReplicaLag is how old what pages read from a replica may be.
+	ReplicaLag time.Duration
+	// Connections is how many one process has to a MySQL database, and to each
+	// replica, at most.
+	Connections int
 }
 
 // Bus says how roles talk to each other.

@@ -80,6 +80,20 @@ var (
 	presenceIdle = span{func(c *Config) *time.Duration { return &c.Presence.Idle }, 16 * time.Minute, 24 * time.Hour}
 )
 
+// replicaLag is at least what four beats of a replica take.
+var replicaLag = span{func(c *Config) *time.Duration { return &c.Database.ReplicaLag }, time.Second, 10 * time.Minute}
+
+// setConnections reads how many connections a process may have. Fewer than 6 would
+// leave none beside those for roll-ups and migrations.
+func setConnections(c *Config, v string) error {
+	n, err := strconv.Atoi(strings.TrimSpace(v))
+	if err != nil || n < 6 || n > 1000 {
+		return errors.New("write a number from 6 to 1000")
+	}
+	c.Database.Connections = n
+	return nil
+}
+
 func setDuration(s span) func(*Config, string) error {
 	return func(c *Config, v string) error {
 		d, err := time.ParseDuration(strings.TrimSpace(v))

@@ -93,7 +93,6 @@ func (c *Config) validReplicas() error {
 			return c.wrong(name, "each %s", fault)
 		}
 	}
-	c.warn("%s: read replicas are not used in this version", envName(name))
 	return nil
 }
 

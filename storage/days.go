@@ -112,13 +112,13 @@ func (s *Store) partitionTables(ctx context.Context, db *sql.DB) error {
 		if len(have) > 0 {
 			continue
 		}
-		oldest, err := readIDs[int64](ctx, db, "SELECT COALESCE(MIN(at), -1) FROM "+t.table)
-		if err != nil {
+		oldest := int64(-1)
+		if err := db.QueryRowContext(ctx, "SELECT COALESCE(MIN(at), -1) FROM "+t.table).Scan(&oldest); err != nil {
 			return fmt.Errorf("oldest row of %s: %w", t.table, err)
 		}
 		list := []partition{restPartition}
-		if oldest[0] >= 0 {
-			list = daysUntil(min(oldest[0], now), now+daysAhead*daySeconds, s.keep())
+		if oldest >= 0 {
+			list = daysUntil(min(oldest, now), now+daysAhead*daySeconds, s.keep())
 		}
 		if _, err := db.ExecContext(ctx, "ALTER TABLE "+t.table+" PARTITION BY RANGE (at) "+definitions(list)); err != nil {
 			return fmt.Errorf("partition %s: %w", t.table, err)

@@ -21,24 +21,24 @@ var (
 // have hidden themselves are left out.
 func (s *Store) Groups(ctx context.Context, u alert.UserID) ([]alert.Group, error) {
 	var out []alert.Group
-	rows, err := s.r.QueryContext(ctx, "SELECT g.id, g.name, COALESCE(m.character_id, 0) FROM watch_groups g "+
+	err := s.each(ctx, ask("SELECT g.id, g.name, COALESCE(m.character_id, 0) FROM watch_groups g "+
 		"LEFT JOIN watch_group_members m ON m.group_id = g.id AND NOT EXISTS (SELECT 1 FROM hidden_characters h WHERE h.character_id = m.character_id) "+
 		"LEFT JOIN characters c ON c.id = m.character_id "+
-		"WHERE g.user_id = ? ORDER BY g.name_lower, g.id, COALESCE(c.name_lower, ''), m.character_id", int64(u))
-	err = collect(rows, err, func(rows *sql.Rows) error {
-		g := alert.Group{User: u}
-		var member event.CharacterID
-		if err := rows.Scan(&g.ID, &g.Name, (*int64)(&member)); err != nil {
-			return err
-		}
-		if len(out) == 0 || out[len(out)-1].ID != g.ID {
-			out = append(out, g)
-		}
-		if last := &out[len(out)-1]; member != 0 {
-			last.Members = append(last.Members, member)
-		}
-		return nil
-	})
+		"WHERE g.user_id = ? ORDER BY g.name_lower, g.id, COALESCE(c.name_lower, ''), m.character_id", int64(u)),
+		func(rows *sql.Rows) error {
+			g := alert.Group{User: u}
+			var member event.CharacterID
+			if err := rows.Scan(&g.ID, &g.Name, (*int64)(&member)); err != nil {
+				return err
+			}
+			if len(out) == 0 || out[len(out)-1].ID != g.ID {
+				out = append(out, g)
+			}
+			if last := &out[len(out)-1]; member != 0 {
+				last.Members = append(last.Members, member)
+			}
+			return nil
+		})
 	return out, wrap("groups", err)
 }
 

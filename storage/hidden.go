@@ -73,7 +73,7 @@ func (s *Store) HiddenBy(ctx context.Context, by alert.UserID) ([]event.Characte
 // and with to, oldest first: what shows that somebody plays it (adr on hiding). It
 // reads the kills of all that time, so that should be minutes.
 func (s *Store) OwnDeaths(ctx context.Context, c event.CharacterID, from, to time.Time) ([]time.Time, error) {
-	seconds, err := readIDs[int64](ctx, s.r, "SELECT at FROM event_kill WHERE at >= ? AND at <= ? AND victim_id = ? AND attacker_id = ? ORDER BY at, k",
+	seconds, err := readIDs[int64](ctx, s, "SELECT at FROM event_kill WHERE at >= ? AND at <= ? AND victim_id = ? AND attacker_id = ? ORDER BY at, k",
 		sec(from), sec(to), int64(c), int64(c))
 	out := make([]time.Time, len(seconds))
 	for i, n := range seconds {

@@ -61,6 +61,9 @@ func (s *Store) openMySQL(ctx context.Context, dsn string) error {
 	if err := s.w.PingContext(ctx); err != nil {
 		return errors.Join(fmt.Errorf("%w: mysql at %s: %w", ErrUnreachable, address(dsn), err), s.w.Close(), s.long.Close())
 	}
+	if s.replicas, err = s.openReplicas(); err != nil {
+		return errors.Join(err, s.w.Close(), s.long.Close())
+	}
 	return nil
 }
 

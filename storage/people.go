@@ -147,7 +147,7 @@ func outfitRow(o event.Outfit) []any {
 // Unresolved returns up to limit characters without a name that are to be asked
 // for at now, those longest due first. They stay due until SaveCharacters.
 func (s *Store) Unresolved(ctx context.Context, now time.Time, limit int) ([]event.CharacterID, error) {
-	ids, err := readIDs[event.CharacterID](ctx, s.r,
+	ids, err := readIDs[event.CharacterID](ctx, s,
 		"SELECT id FROM characters WHERE retry_ns <= ? ORDER BY retry_ns, id LIMIT ?", nano(now), atMost(limit))
 	if err != nil {
 		return nil, fmt.Errorf("unresolved characters: %w", err)
@@ -275,7 +275,7 @@ func (s *Store) SaveFriends(ctx context.Context, owner event.CharacterID, friend
 // FriendsDue returns up to limit linked characters whose friends list was last
 // read before readBefore, or never; those longest ago first.
 func (s *Store) FriendsDue(ctx context.Context, readBefore time.Time, limit int) ([]event.CharacterID, error) {
-	ids, err := readIDs[event.CharacterID](ctx, s.r, "SELECT l.character_id FROM links l "+
+	ids, err := readIDs[event.CharacterID](ctx, s, "SELECT l.character_id FROM links l "+
 		"LEFT JOIN friend_lists f ON f.owner_id = l.character_id WHERE COALESCE(f.read_ns, 0) < ? "+
 		"GROUP BY l.character_id ORDER BY MIN(COALESCE(f.read_ns, 0)), l.character_id LIMIT ?", nano(readBefore), atMost(limit))
 	if err != nil {
@@ -284,10 +284,9 @@ func (s *Store) FriendsDue(ctx context.Context, readBefore time.Time, limit int)
 	return ids, nil
 }
 
-func readIDs[T ~int64](ctx context.Context, db *sql.DB, text string, args ...any) ([]T, error) {
+func readIDs[T ~int64](ctx context.Context, s *Store, text string, args ...any) ([]T, error) {
 	var out []T
-	rows, err := db.QueryContext(ctx, text, args...)
-	err = collect(rows, err, func(rows *sql.Rows) error {
+	err := s.each(ctx, ask(text, args...), func(rows *sql.Rows) error {
 		var id int64
 		err := rows.Scan(&id)
 		out = append(out, T(id))

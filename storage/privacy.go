@@ -33,7 +33,7 @@ func (s *Store) exportLinks(ctx context.Context, out *alert.PrivacyExport) error
 		return err
 	}
 	for _, c := range links {
-		at, err := readIDs[int64](ctx, s.r, "SELECT linked_ns FROM links WHERE user_id = ? AND character_id = ?", int64(out.User), int64(c.ID))
+		at, err := readIDs[int64](ctx, s, "SELECT linked_ns FROM links WHERE user_id = ? AND character_id = ?", int64(out.User), int64(c.ID))
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (s *Store) exportAlerts(ctx context.Context, out *alert.PrivacyExport) (err
 	if out.Alerts, err = s.RecentAlerts(ctx, out.User, maxExported); err != nil {
 		return err
 	}
-	all, err := readIDs[int64](ctx, s.r, "SELECT COUNT(*) FROM alerts WHERE user_id = ?", int64(out.User))
+	all, err := readIDs[int64](ctx, s, "SELECT COUNT(*) FROM alerts WHERE user_id = ?", int64(out.User))
 	if err == nil {
 		out.MoreAlerts = max(0, int(all[0])-len(out.Alerts))
 	}

@@ -41,8 +41,7 @@ func (r *characterRow) character() (event.Character, error) {
 // characters selects with rest after the joins; "c" is the character.
 func (s *Store) characters(ctx context.Context, rest string, args ...any) ([]event.Character, error) {
 	var out []event.Character
-	rows, err := s.r.QueryContext(ctx, "SELECT "+characterCols+" FROM characters c"+characterJoin+rest, args...)
-	err = collect(rows, err, func(rows *sql.Rows) error {
+	err := s.each(ctx, ask("SELECT "+characterCols+" FROM characters c"+characterJoin+rest, args...), func(rows *sql.Rows) error {
 		var r characterRow
 		if err := rows.Scan(r.into()...); err != nil {
 			return err
@@ -57,8 +56,7 @@ func (s *Store) characters(ctx context.Context, rest string, args ...any) ([]eve
 // players selects from from, which must join characters as c, with presence.
 func (s *Store) players(ctx context.Context, from, rest string, args ...any) ([]event.Player, error) {
 	var out []event.Player
-	rows, err := s.r.QueryContext(ctx, "SELECT "+playerCols+" FROM "+from+characterJoin+rest, args...)
-	err = collect(rows, err, func(rows *sql.Rows) error {
+	err := s.each(ctx, ask("SELECT "+playerCols+" FROM "+from+characterJoin+rest, args...), func(rows *sql.Rows) error {
 		var r characterRow
 		var t trackRow
 		var p event.Player
@@ -138,8 +136,7 @@ func (s *Store) CharacterByName(ctx context.Context, name string) (event.Charact
 
 func (s *Store) outfits(ctx context.Context, rest string, args ...any) ([]event.Outfit, error) {
 	var out []event.Outfit
-	rows, err := s.r.QueryContext(ctx, "SELECT o.id, o.tag, o.name, o.faction, o.leader, o.members FROM outfits o WHERE "+rest, args...)
-	err = collect(rows, err, func(rows *sql.Rows) error {
+	err := s.each(ctx, ask("SELECT o.id, o.tag, o.name, o.faction, o.leader, o.members FROM outfits o WHERE "+rest, args...), func(rows *sql.Rows) error {
 		var o event.Outfit
 		err := rows.Scan((*int64)(&o.ID), &o.Tag, &o.Name, &o.Faction, (*int64)(&o.Leader), &o.Members)
 		out = append(out, o)
@@ -228,7 +225,7 @@ func (s *Store) Friends(ctx context.Context, owner event.CharacterID) ([]event.P
 	if err != nil {
 		return nil, time.Time{}, wrap("friends", err)
 	}
-	at, err := readIDs[int64](ctx, s.r, "SELECT read_ns FROM friend_lists WHERE owner_id = ?", int64(owner))
+	at, err := readIDs[int64](ctx, s, "SELECT read_ns FROM friend_lists WHERE owner_id = ?", int64(owner))
 	if err != nil || len(at) == 0 {
 		return list, time.Time{}, wrap("friends", err)
 	}
@@ -251,8 +248,7 @@ func (s *Store) OnlineNow(ctx context.Context, world event.World, limit int) ([]
 // OnlineCount returns how many characters are online on each world that has any.
 func (s *Store) OnlineCount(ctx context.Context) (map[event.World]int, error) {
 	out := map[event.World]int{}
-	rows, err := s.r.QueryContext(ctx, "SELECT world, COUNT(*) FROM presence WHERE online = 1 GROUP BY world")
-	err = collect(rows, err, func(rows *sql.Rows) error {
+	err := s.each(ctx, ask("SELECT world, COUNT(*) FROM presence WHERE online = 1 GROUP BY world"), func(rows *sql.Rows) error {
 		var w event.World
 		var n int
 		err := rows.Scan((*int32)(&w), &n)
@@ -267,29 +263,29 @@ func (s *Store) OnlineCount(ctx context.Context) (map[event.World]int, error) {
 // life can lag up to a minute behind.
 func (s *Store) StaleOnline(ctx context.Context, lastSeenBefore time.Time, limit int) ([]event.Online, error) {
 	var out []event.Online
-	rows, err := s.r.QueryContext(ctx, "SELECT "+trackCols+" FROM presence WHERE online = 1 AND last_seen_at < ? "+
-		"ORDER BY last_seen_at, character_id LIMIT ?", sec(lastSeenBefore), atMost(limit))
-	err = collect(rows, err, func(rows *sql.Rows) error {
-		t, err := scanTrack(rows)
-		out = append(out, t.Online)
-		return err
-	})
+	err := s.each(ctx, ask("SELECT "+trackCols+" FROM presence WHERE online = 1 AND last_seen_at < ? "+
+		"ORDER BY last_seen_at, character_id LIMIT ?", sec(lastSeenBefore), atMost(limit)),
+		func(rows *sql.Rows) error {
+			t, err := scanTrack(rows)
+			out = append(out, t.Online)
+			return err
+		})
 	return out, wrap("stale online", err)
 }
 
 // RecentSessions returns up to limit sittings of a character, the latest first.
 func (s *Store) RecentSessions(ctx context.Context, id event.CharacterID, limit int) ([]event.Session, error) {
 	var out []event.Session
-	rows, err := s.r.QueryContext(ctx, "SELECT character_id, world, started_at, inferred, ended_at, end_reason FROM sessions "+
-		unlessHidden("character_id")[1:]+" AND character_id = ? ORDER BY started_at DESC LIMIT ?", int64(id), atMost(limit))
-	err = collect(rows, err, func(rows *sql.Rows) error {
-		var row event.Session
-		var start, inferred, end int64
-		err := rows.Scan((*int64)(&row.Character), (*int32)(&row.World), &start, &inferred, &end, (*string)(&row.End))
-		row.StartedAt, row.Inferred, row.EndedAt = fromSec(start), inferred != 0, fromSec(end)
-		out = append(out, row)
-		return err
-	})
+	err := s.each(ctx, ask("SELECT character_id, world, started_at, inferred, ended_at, end_reason FROM sessions "+
+		unlessHidden("character_id")[1:]+" AND character_id = ? ORDER BY started_at DESC LIMIT ?", int64(id), atMost(limit)),
+		func(rows *sql.Rows) error {
+			var row event.Session
+			var start, inferred, end int64
+			err := rows.Scan((*int64)(&row.Character), (*int32)(&row.World), &start, &inferred, &end, (*string)(&row.End))
+			row.StartedAt, row.Inferred, row.EndedAt = fromSec(start), inferred != 0, fromSec(end)
+			out = append(out, row)
+			return err
+		})
 	return out, wrap("recent sessions", err)
 }
 
@@ -298,7 +294,7 @@ func (s *Store) RecentSessions(ctx context.Context, id event.CharacterID, limit 
 func (s *Store) CountEvents(ctx context.Context) (map[event.Kind]int64, error) {
 	out := map[event.Kind]int64{}
 	for kind, t := range tables {
-		n, err := readIDs[int64](ctx, s.r, "SELECT COUNT(*) FROM "+t.table)
+		n, err := readIDs[int64](ctx, s, "SELECT COUNT(*) FROM "+t.table)
 		if err != nil {
 			return nil, wrap("count events", err)
 		}
@@ -327,8 +323,7 @@ func (s *Store) SaveLookups(ctx context.Context, list []event.Lookup) error {
 // Lookups returns all names of one category, by id.
 func (s *Store) Lookups(ctx context.Context, category string) ([]event.Lookup, error) {
 	var out []event.Lookup
-	rows, err := s.r.QueryContext(ctx, "SELECT category, id, name, extra FROM lookups WHERE category = ? ORDER BY id", category)
-	err = collect(rows, err, func(rows *sql.Rows) error {
+	err := s.each(ctx, ask("SELECT category, id, name, extra FROM lookups WHERE category = ? ORDER BY id", category), func(rows *sql.Rows) error {
 		var l event.Lookup
 		err := rows.Scan(&l.Category, &l.ID, &l.Name, &l.Extra)
 		out = append(out, l)

@@ -13,14 +13,14 @@ import (
 // are kept for some days.
 func (s *Store) RecentAlerts(ctx context.Context, u alert.UserID, limit int) ([]alert.Recent, error) {
 	var out []alert.Recent
-	rows, err := s.r.QueryContext(ctx, "SELECT a.world, a.cause, a.login_at, a.created_ns, a.state, a.reason, a.settled_ns, "+
+	err := s.each(ctx, ask("SELECT a.world, a.cause, a.login_at, a.created_ns, a.state, a.reason, a.settled_ns, "+
 		characterCols+" FROM alerts a JOIN characters c ON c.id = a.character_id"+characterJoin+unlessHidden("a.character_id")+
-		" AND a.user_id = ? ORDER BY a.created_ns DESC, a.k LIMIT ?", int64(u), atMost(limit))
-	err = collect(rows, err, func(rows *sql.Rows) error {
-		r, err := scanRecent(rows)
-		out = append(out, r)
-		return err
-	})
+		" AND a.user_id = ? ORDER BY a.created_ns DESC, a.k LIMIT ?", int64(u), atMost(limit)),
+		func(rows *sql.Rows) error {
+			r, err := scanRecent(rows)
+			out = append(out, r)
+			return err
+		})
 	return out, wrap("recent alerts", err)
 }
 

@@ -49,7 +49,7 @@ func (s *Store) Rollup(ctx context.Context, now time.Time) (int, error) {
 
 // rollup is Rollup of the hours before before.
 func (s *Store) rollup(ctx context.Context, now time.Time, before int64) (int, error) {
-	hours, err := readIDs[int64](ctx, s.r, "SELECT DISTINCT hour_at FROM dirty_hours WHERE hour_at < ? ORDER BY hour_at", before)
+	hours, err := readIDs[int64](ctx, s, "SELECT DISTINCT hour_at FROM dirty_hours WHERE hour_at < ? ORDER BY hour_at", before)
 	if err != nil {
 		return 0, fmt.Errorf("dirty hours: %w", err)
 	}

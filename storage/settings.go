@@ -24,8 +24,7 @@ var (
 // UpdatedAt, if they have never saved any.
 func (s *Store) Settings(ctx context.Context, u alert.UserID) (alert.Settings, error) {
 	out := alert.DefaultSettings(u)
-	rows, err := s.r.QueryContext(ctx, "SELECT "+settingsCols+" FROM alert_settings WHERE user_id = ?", int64(u))
-	err = collect(rows, err, func(rows *sql.Rows) (err error) {
+	err := s.each(ctx, ask("SELECT "+settingsCols+" FROM alert_settings WHERE user_id = ?", int64(u)), func(rows *sql.Rows) (err error) {
 		out, err = scanSettings(rows)
 		return err
 	})
@@ -60,10 +59,10 @@ func (s *Store) SaveSettings(ctx context.Context, set alert.Settings) error {
 // ended by now are among them until SaveMute needs their room.
 func (s *Store) Mutes(ctx context.Context, u alert.UserID) ([]alert.Mute, error) {
 	var out []alert.Mute
-	rows, err := s.r.QueryContext(ctx, "SELECT m.character_id, m.until_ns, COALESCE(c.name, '') FROM mutes m "+
+	err := s.each(ctx, ask("SELECT m.character_id, m.until_ns, COALESCE(c.name, '') FROM mutes m "+
 		"LEFT JOIN characters c ON c.id = m.character_id"+unlessHidden("m.character_id")+
-		" AND m.user_id = ? ORDER BY COALESCE(c.name_lower, ''), m.character_id", int64(u))
-	err = collect(rows, err, func(rows *sql.Rows) error {
+		" AND m.user_id = ? ORDER BY COALESCE(c.name_lower, ''), m.character_id", int64(u)),
+		func(rows *sql.Rows) error {
 		m := alert.Mute{User: u}
 		var until int64
 		err := rows.Scan((*int64)(&m.Character), &until, &m.Name)

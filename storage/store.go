@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"muster/alert"
 )
 
@@ -32,9 +34,15 @@ var (
 type Options struct {
 	Log           *slog.Logger  // nil discards
 	AlertLifetime time.Duration // how old a login may be and still be told; 0: alert.DefaultLifetime
+	Registerer prometheus.Registerer // nil registers nothing
 	// Conns is how many connections one process has at most: for reading on SQLite
 	// (0: 4), for everything on MySQL (0: 16; never fewer than 6).
 	Conns int
+	// Replicas are read replicas of a MySQL database, as "mysql:DSN", for Lagging.
+	// One that answers nothing, or what was true longer than ReplicaLag ago, is left
+	// out until it does better. Each gets up to Conns connections.
+	Replicas   []string
+	ReplicaLag time.Duration // 0: DefaultReplicaLag
 	// Retention is how long the rows of events are kept, in whole days; 0:
 	// DefaultRetention. What they were summed up to is kept for ever.
 	Retention time.Duration
@@ -50,6 +58,9 @@ func (o Options) withDefaults() Options {
 	if o.AlertLifetime <= 0 {
 		o.AlertLifetime = alert.DefaultLifetime
 	}
+	if o.ReplicaLag <= 0 {
+		o.ReplicaLag = DefaultReplicaLag
+	}
 	if o.Retention <= 0 {
 		o.Retention = DefaultRetention
 	}
@@ -62,6 +73,12 @@ func (o Options) withDefaults() Options {
 // A Store is the one door to the database. Its methods are safe for concurrent
 // use. On SQLite writes wait for each other; reads do not wait for writes.
 type Store struct {
+	*shared
+	lagging bool // reads may be answered by a replica
+}
+
+// shared is what a Store and its Lagging have in common.
+type shared struct {
 	opt    Options
 	log    *slog.Logger
 	d      dialect
@@ -69,6 +86,9 @@ type Store struct {
 	long   *sql.DB // for statements that take long; w on SQLite
 	dsn    string  // MySQL only
 	writer int64   // tells this Store's dirty marks from those of others
+
+	replicas *replicas
+	metrics  *metrics
 
 	cache *presenceCache
 	known *idCache // characters that have a row
@@ -87,11 +107,11 @@ type Store struct {
 // Errors wrap ErrURL or ErrUnreachable and never hold a password.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	o = o.withDefaults()
-	s := &Store{
-		opt: o, log: o.Log, writer: rand.Int64N(1 << 31),
+	s := &Store{shared: &shared{
+		opt: o, log: o.Log, writer: rand.Int64N(1 << 31), replicas: &replicas{}, metrics: newMetrics(),
 		cache: newPresenceCache(o.CachedCharacters), known: newIDCache(o.CachedCharacters),
 		stmts: map[string]*sql.Stmt{}, wanted: map[string]struct{}{},
-	}
+	}}
 	scheme, rest, _ := strings.Cut(url, ":")
 	var err error
 	switch scheme {
@@ -105,14 +125,15 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.metrics.register(o.Registerer)
 	return s, nil
 }
 
 // Close ends all connections. Calls in progress fail.
 func (s *Store) Close() error {
+	errs := []error{s.replicas.close()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var errs []error
 	for text, st := range s.stmts {
 		errs = append(errs, st.Close())
 		delete(s.stmts, text)

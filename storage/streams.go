@@ -165,8 +165,7 @@ func scanStream(rows *sql.Rows) (event.StreamState, error) {
 // now is StreamState.At's to say.
 func (s *Store) StreamStates(ctx context.Context) ([]event.StreamState, error) {
 	var out []event.StreamState
-	rows, err := s.r.QueryContext(ctx, "SELECT "+streamCols+" FROM stream_states ORDER BY world")
-	err = collect(rows, err, func(rows *sql.Rows) error {
+	err := s.each(ctx, ask("SELECT "+streamCols+" FROM stream_states ORDER BY world"), func(rows *sql.Rows) error {
 		state, err := scanStream(rows)
 		out = append(out, state)
 		return err
@@ -181,9 +180,9 @@ func (s *Store) StreamStates(ctx context.Context) ([]event.StreamState, error) {
 // that is still open has a zero To.
 func (s *Store) Gaps(ctx context.Context, from, to time.Time) ([]event.Gap, error) {
 	var out []event.Gap
-	rows, err := s.r.QueryContext(ctx, "SELECT world, from_ns, to_ns, cause FROM stream_gaps "+
-		"WHERE from_ns < ? AND (to_ns = 0 OR to_ns > ?) ORDER BY from_ns, world", nano(to), nano(from))
-	err = collect(rows, err, func(rows *sql.Rows) error {
+	err := s.each(ctx, ask("SELECT world, from_ns, to_ns, cause FROM stream_gaps "+
+		"WHERE from_ns < ? AND (to_ns = 0 OR to_ns > ?) ORDER BY from_ns, world", nano(to), nano(from)),
+		func(rows *sql.Rows) error {
 		var g event.Gap
 		var a, b int64
 		err := rows.Scan((*int32)(&g.World), &a, &b, &g.Cause)

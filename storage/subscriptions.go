@@ -235,14 +235,14 @@ func (s *Store) Watches(ctx context.Context, u alert.UserID) ([]alert.Watch, err
 
 func (s *Store) watches(ctx context.Context, where string, args ...any) ([]alert.Watch, error) {
 	var out []alert.Watch
-	rows, err := s.r.QueryContext(ctx, "SELECT w.id, w.user_id, w.kind, w.target, w.created_ns, "+
+	err := s.each(ctx, ask("SELECT w.id, w.user_id, w.kind, w.target, w.created_ns, "+
 		"w.worlds, w.muted, w.muted_until_ns, w.max_ordinal, "+
 		"COALESCE(c.name, ''), COALESCE(o.tag, ''), COALESCE(o.name, ''), COALESCE(g.name, '') FROM watches w "+
 		"LEFT JOIN characters c ON w.kind = 'character' AND c.id = w.target AND NOT EXISTS "+
 		"(SELECT 1 FROM hidden_characters h WHERE h.character_id = c.id) "+
 		"LEFT JOIN outfits o ON w.kind IN ('outfit', 'leaders') AND o.id = w.target "+
-		"LEFT JOIN watch_groups g ON w.kind = 'group' AND g.id = w.target WHERE "+where+" ORDER BY w.created_ns, w.id", args...)
-	err = collect(rows, err, func(rows *sql.Rows) error {
+		"LEFT JOIN watch_groups g ON w.kind = 'group' AND g.id = w.target WHERE "+where+" ORDER BY w.created_ns, w.id", args...),
+		func(rows *sql.Rows) error {
 		w, err := scanWatch(rows)
 		out = append(out, w)
 		return err
@@ -287,8 +287,7 @@ func scanWatch(rows *sql.Rows) (alert.Watch, error) {
 // the id.
 func (s *Store) Recipient(ctx context.Context, u alert.UserID) (alert.Recipient, error) {
 	out := alert.Recipient{User: u}
-	rows, err := s.r.QueryContext(ctx, "SELECT dm_channel, closed, closed_ns FROM recipients WHERE user_id = ?", int64(u))
-	err = collect(rows, err, func(rows *sql.Rows) error {
+	err := s.each(ctx, ask("SELECT dm_channel, closed, closed_ns FROM recipients WHERE user_id = ?", int64(u)), func(rows *sql.Rows) error {
 		var at int64
 		err := rows.Scan(&out.DMChannel, &out.Closed, &at)
 		out.ClosedAt = fromNano(at)

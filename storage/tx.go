@@ -94,6 +94,7 @@ func pause(kind fault, attempt int) time.Duration {
 // of one connection, those that wait in the pools are not trusted either: their
 // server has gone, or is one that takes no writes any more.
 func (s *Store) repeats(ctx context.Context, kind fault, attempt int, err error) {
+	s.metrics.repeats.WithLabelValues(kind.String()).Inc()
 	s.log.DebugContext(ctx, "transaction is repeated", "attempt", attempt, "fault", kind.String(), "err", err)
 	if kind != conflict {
 		s.dropIdle()

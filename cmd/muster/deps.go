@@ -105,7 +105,7 @@ func (d *deps) bind(setting, addr string) (net.Listener, error) {
 
 // openStore opens the database and brings its schema up to date.
 func (d *deps) openStore(ctx context.Context, patience time.Duration) error {
-	store, err := openStore(ctx, d.cfg, d.log, patience)
+	store, err := openStore(ctx, d.cfg, d.log, d.registry, patience)
 	if err != nil {
 		return err
 	}
@@ -123,10 +123,14 @@ const retryEvery = time.Second
 
 // openStore opens and migrates the database. One that does not answer is tried
 // again for as long as patience lasts.
-func openStore(ctx context.Context, cfg configs.Config, log *slog.Logger, patience time.Duration) (*storage.Store, error) {
+func openStore(ctx context.Context, cfg configs.Config, log *slog.Logger, registry prometheus.Registerer, patience time.Duration) (*storage.Store, error) {
 	opening, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
-	options := storage.Options{Log: log.With("part", "storage"), AlertLifetime: cfg.Alerts.Lifetime, Retention: cfg.Events.Retention}
+	options := storage.Options{Log: log.With("part", "storage"), AlertLifetime: cfg.Alerts.Lifetime, Retention: cfg.Events.Retention,
+		Conns: cfg.Database.Connections, ReplicaLag: cfg.Database.ReplicaLag, Registerer: registry}
+	for _, u := range cfg.Database.ReplicaURLs {
+		options.Replicas = append(options.Replicas, string(u))
+	}
 	store, err := storage.Open(opening, string(cfg.Database.URL), options)
 	for began := time.Now(); errors.Is(err, storage.ErrUnreachable) && time.Since(began) < patience; {
 		log.WarnContext(ctx, "the database does not answer, trying again", "for", patience, "err", err)

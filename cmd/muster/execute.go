@@ -93,7 +93,7 @@ func (p *program) migrate(ctx context.Context, cfg configs.Config) error {
 	if err := cfg.Check(ctx); err != nil {
 		return asSetting(err)
 	}
-	store, err := openStore(ctx, cfg, p.logger(cfg), 0)
+	store, err := openStore(ctx, cfg, p.logger(cfg), nil, 0)
 	if err != nil {
 		return err
 	}

@@ -126,7 +126,7 @@ func buildDispatcher(d *deps) (part, string, error) {
 
 func buildNotifier(d *deps) (part, string, error) {
 	n, err := notifier.New(notifier.Config{
-		Addr: d.cfg.HTTP.Addr, Listener: d.public, TrustedProxies: d.cfg.HTTP.TrustedProxies, Bus: d.bus, Store: d.store, Version: version(),
+		Addr: d.cfg.HTTP.Addr, Listener: d.public, TrustedProxies: d.cfg.HTTP.TrustedProxies, Bus: d.bus, Store: d.store.Lagging(), Version: version(),
 		Log: d.log, Registerer: d.registry,
 	})
 	if err != nil {
