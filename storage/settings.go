@@ -63,13 +63,13 @@ func (s *Store) Mutes(ctx context.Context, u alert.UserID) ([]alert.Mute, error)
 		"LEFT JOIN characters c ON c.id = m.character_id"+unlessHidden("m.character_id")+
 		" AND m.user_id = ? ORDER BY COALESCE(c.name_lower, ''), m.character_id", int64(u)),
 		func(rows *sql.Rows) error {
-		m := alert.Mute{User: u}
-		var until int64
-		err := rows.Scan((*int64)(&m.Character), &until, &m.Name)
-		m.Until = fromNano(until)
-		out = append(out, m)
-		return err
-	})
+			m := alert.Mute{User: u}
+			var until int64
+			err := rows.Scan((*int64)(&m.Character), &until, &m.Name)
+			m.Until = fromNano(until)
+			out = append(out, m)
+			return err
+		})
 	return out, wrap("mutes", err)
 }
 

@@ -32,9 +32,9 @@ var (
 
 // Options tune a Store. The zero value is usable.
 type Options struct {
-	Log           *slog.Logger  // nil discards
-	AlertLifetime time.Duration // how old a login may be and still be told; 0: alert.DefaultLifetime
-	Registerer prometheus.Registerer // nil registers nothing
+	Log           *slog.Logger          // nil discards
+	AlertLifetime time.Duration         // how old a login may be and still be told; 0: alert.DefaultLifetime
+	Registerer    prometheus.Registerer // nil registers nothing
 	// Conns is how many connections one process has at most: for reading on SQLite
 	// (0: 4), for everything on MySQL (0: 16; never fewer than 6).
 	Conns int

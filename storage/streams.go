@@ -183,13 +183,13 @@ func (s *Store) Gaps(ctx context.Context, from, to time.Time) ([]event.Gap, erro
 	err := s.each(ctx, ask("SELECT world, from_ns, to_ns, cause FROM stream_gaps "+
 		"WHERE from_ns < ? AND (to_ns = 0 OR to_ns > ?) ORDER BY from_ns, world", nano(to), nano(from)),
 		func(rows *sql.Rows) error {
-		var g event.Gap
-		var a, b int64
-		err := rows.Scan((*int32)(&g.World), &a, &b, &g.Cause)
-		g.From, g.To = fromNano(a), fromNano(b)
-		out = append(out, g)
-		return err
-	})
+			var g event.Gap
+			var a, b int64
+			err := rows.Scan((*int32)(&g.World), &a, &b, &g.Cause)
+			g.From, g.To = fromNano(a), fromNano(b)
+			out = append(out, g)
+			return err
+		})
 	if err != nil {
 		return nil, fmt.Errorf("gaps: %w", err)
 	}

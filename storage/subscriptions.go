@@ -243,10 +243,10 @@ func (s *Store) watches(ctx context.Context, where string, args ...any) ([]alert
 		"LEFT JOIN outfits o ON w.kind IN ('outfit', 'leaders') AND o.id = w.target "+
 		"LEFT JOIN watch_groups g ON w.kind = 'group' AND g.id = w.target WHERE "+where+" ORDER BY w.created_ns, w.id", args...),
 		func(rows *sql.Rows) error {
-		w, err := scanWatch(rows)
-		out = append(out, w)
-		return err
-	})
+			w, err := scanWatch(rows)
+			out = append(out, w)
+			return err
+		})
 	return out, err
 }
 
