@@ -127,15 +127,6 @@ func Due(c event.PresenceChange, known bool, lifetime time.Duration, now time.Ti
 	return now.Sub(c.After.Since) <= lifetime
 }
 
-// An Outcome is what became of one attempt to send an alert. Exactly one of
-// Sent, RetryAt and GaveUp is set.
-type Outcome struct {
-	Sent    bool
-	Message string    // Discord's id of the message, when Sent
-	RetryAt time.Time // try again then
-	GaveUp  string    // why it will never be sent: "expired", or Discord's code and text
-}
-
 // A Recipient is what the bot remembers of how to reach a user.
 type Recipient struct {
 	User UserID

@@ -134,3 +134,30 @@ type Dropping struct {
 	Reason Reason
 	Detail string
 }
+
+// A Result is what became of one message of a turn. Exactly one of Message,
+// RetryAt, GaveUp and Gone is set.
+type Result struct {
+	Post Key
+	// Message and Channel are Discord's ids of the message, which was sent or
+	// edited. Changed is that of the Post as it was shown; News says that it told
+	// something new.
+	Message, Channel string
+	Changed          int
+	News             bool
+	RetryAt          time.Time // try again then
+	GaveUp           Reason    // it will never be
+	Detail           string    // with GaveUp: what Discord said
+	// Gone says that an edit found no message, or may not be made any more: what
+	// it should have told is news again, as long as it is not too old.
+	Gone bool
+}
+
+// A Settlement is the end of a turn.
+type Settlement struct {
+	User    UserID
+	Claim   int64
+	Results []Result
+	// Recipient is how to reach the person, if that has changed.
+	Recipient *Recipient
+}

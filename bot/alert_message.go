@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"muster/alert"
@@ -23,58 +22,6 @@ var causeWords = map[alert.Cause]string{
 	alert.ByGroup:     "In a group of yours",
 	alert.ByLeader:    "You watch the leaders of this outfit",
 	alert.ByOutfit:    "You watch this outfit",
-}
-
-// alertMessage writes the message for a. The first line is what a phone shows.
-func (b *Bot) alertMessage(ctx context.Context, a alert.Alert) message {
-	who := a.Who
-	who.ID = a.Character
-	name := who.Name
-	if name == "" {
-		name = "this player"
-	}
-	var facts []string
-	if f := who.Faction.Name(); f != "" {
-		facts = append(facts, f)
-	}
-	if who.Rank > 0 {
-		facts = append(facts, fmt.Sprintf("battle rank %d", who.Rank))
-	}
-	e := embed{
-		Description: joinLines(strings.Join(facts, " · "), "Came online "+ago(a.LoginAt), b.othersOn(ctx, a), b.page("See what "+nameOf(who)+" is doing", "characters", who.Name)),
-		Color:       color(who.Faction),
-	}
-	if words := causeWords[a.Cause]; words != "" {
-		e.Footer = &footer{Text: words}
-	}
-	return message{
-		Content: "🟢 " + titled(who) + " is online on " + escape(a.World.String()),
-		Embeds:  []embed{e},
-		Components: buttons(
-			button{Label: "Who else is on", CustomID: pressWho},
-			button{Label: "Stop telling me about " + bare(name), CustomID: pressStop + a.Character.String()},
-		),
-	}
-}
-
-// othersOn says how many other friends are on, if that is known quickly.
-func (b *Bot) othersOn(ctx context.Context, a alert.Alert) string {
-	ctx, cancel := context.WithTimeout(ctx, friendsLook)
-	defer cancel()
-	on, err := b.friendsOn(ctx, a.User)
-	if err != nil {
-		return ""
-	}
-	n := 0
-	for _, p := range on {
-		if p.Character.ID != a.Character {
-			n++
-		}
-	}
-	if n == 0 {
-		return ""
-	}
-	return count(n, "other friend is", "other friends are") + " on"
 }
 
 // whoElse lists the asker's friends who are on.

@@ -1,10 +1,12 @@
 package bot
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"muster/alert"
@@ -24,12 +26,12 @@ func TestAFriendsLoginArrivesAsADirectMessage(t *testing.T) {
 	b.bus.nudges <- struct{}{}
 	o := b.settle(k)
 	all := b.dms()
-	if !o.Sent || len(all) != before+1 || o.Message != all[before].ID {
+	if !o.sent || len(all) != before+1 || o.message != all[before].ID {
 		t.Fatalf("outcome %+v, %d new messages", o, len(all)-before)
 	}
 	m := all[before]
 	wants(t, readable(m), "🟢 **Lapwing** is online on Wainwright", "New Conglomerate · battle rank 87\nCame online <t:",
-		"1 other friend is on", "https://muster.example/characters/Lapwing", "From your in-game friends list")
+		"https://muster.example/characters/Lapwing", "From your in-game friends list")
 	if m.Nonce != k.Nonce() {
 		t.Errorf("nonce %v, want %v", m.Nonce, k.Nonce())
 	}
@@ -59,7 +61,13 @@ func TestButtonsAnswer(t *testing.T) {
 		return readable(*a.Message)
 	}
 	wants(t, press(pressWho), "1 friend is on", "Wren")
-	wants(t, press(pressStop+other.String()), "You do not watch **Lapwing** any more", "friends list of **[MUST] Kestrel**", "/unlink")
+	wants(t, press(controlMute+other.String()), "For how long", "Lapwing")
+	// Messages of former versions have this button still.
+	m, err := b.bot.press(b.ctx(), &interaction{by: ana, pressed: pressStop + other.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, m.Content, "You do not watch **Lapwing** any more", "friends list of **[MUST] Kestrel**", "/unlink")
 	if w, _ := b.store.Watches(b.ctx(), ana); len(w) != 1 {
 		t.Errorf("watches left: %+v", w)
 	}
@@ -80,7 +88,7 @@ func TestAMessageStoredBehindA502AppearsOnce(t *testing.T) {
 	b.fault(discord.Fault{Kind: discord.FaultLost, Route: createMessage, Count: 2})
 	b.start(nil)
 	o := b.settle(b.store.queue(ana, friend, alert.ByFriend))
-	if n := len(b.dms()); !o.Sent || n != 1 {
+	if n := len(b.dms()); !o.sent || n != 1 {
 		t.Errorf("outcome %+v, %d messages", o, n)
 	}
 	if n := b.sim.Stats().Deduplicated; n != 2 {
@@ -109,7 +117,7 @@ func TestTroubleDelaysAnAlertAndLosesNone(t *testing.T) {
 			b.start(nil)
 			k := b.store.queue(ana, friend, alert.ByFriend)
 			o := b.settle(k)
-			if n := len(b.dms()); !o.Sent || n != 1 {
+			if n := len(b.dms()); !o.sent || n != 1 {
 				t.Errorf("outcome %+v, %d messages", o, n)
 			}
 			if tries := b.store.row(k).tries; len(tries) != 2 {
@@ -129,12 +137,14 @@ func TestAUserWhoRefusesMessagesIsToldAtTheNextCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := b.settle(b.store.queue(ana, friend, alert.ByFriend))
-	wants(t, o.GaveUp, "50007")
+	if o.reason != alert.Closed || o.detail != "50007" {
+		t.Errorf("outcome %+v", o)
+	}
 	if r, _ := b.store.Recipient(b.ctx(), ana); r.Closed != "50007" {
 		t.Errorf("recipient %+v", r)
 	}
 	sends := b.sim.Stats().Routes[createMessage]
-	wants(t, b.settle(b.store.queue(ana, other, alert.ByFriend)).GaveUp, "closed: 50007")
+	missed := b.store.queue(ana, other, alert.ByFriend)
 	wants(t, b.run("/friends show"), "does not let me write to you", "stays saved")
 	if n := b.sim.Stats().Routes[createMessage]; n != sends {
 		t.Errorf("%d sends to a user who refuses them", n-sends)
@@ -146,8 +156,11 @@ func TestAUserWhoRefusesMessagesIsToldAtTheNextCommand(t *testing.T) {
 	}
 	ahead.Add(int64(retest + time.Second))
 	wants(t, b.run("/watch list"), "reach you again")
-	if o := b.settle(b.store.queue(ana, kesID, alert.ByCharacter)); !o.Sent {
+	if o := b.settle(b.store.queue(ana, kesID, alert.ByCharacter)); !o.sent {
 		t.Errorf("after reopening: %+v", o)
+	}
+	if o := b.settle(missed); !o.sent {
+		t.Errorf("what came in between, and is news still: %+v", o)
 	}
 }
 
@@ -170,7 +183,7 @@ func TestAVanishedChannelIsOpenedAgainOnce(t *testing.T) {
 	if err := b.sim.RemoveChannel(r.DMChannel); err != nil {
 		t.Fatal(err)
 	}
-	if o := b.settle(b.store.queue(ana, other, alert.ByFriend)); !o.Sent {
+	if o := b.settle(b.store.queue(ana, other, alert.ByFriend)); !o.sent {
 		t.Errorf("outcome %+v", o)
 	}
 	if n := b.sim.Stats().Routes["POST /users/@me/channels"]; n != 2 {
@@ -201,7 +214,7 @@ func TestOpeningTooFastPausesOpeningOnly(t *testing.T) {
 	ben, chris := ana+1, ana+2
 	k := b.store.queue(ben, friend, alert.ByFriend)
 	b.until("the bot was told", func() bool { return len(b.store.row(k).tries) > 0 })
-	if after := time.Until(b.store.row(k).outcome.RetryAt); after < time.Minute {
+	if after := time.Until(b.retryOf(k)); after < time.Minute {
 		t.Errorf("tried again in %v", after)
 	}
 	k = b.store.queue(chris, friend, alert.ByFriend)
@@ -209,7 +222,7 @@ func TestOpeningTooFastPausesOpeningOnly(t *testing.T) {
 	if n := b.sim.Stats().Routes["POST /users/@me/channels"]; n != 2 {
 		t.Errorf("%d opens, want 2: one before and one refused", n)
 	}
-	if o := b.settle(b.store.queue(ana, other, alert.ByFriend)); !o.Sent {
+	if o := b.settle(b.store.queue(ana, other, alert.ByFriend)); !o.sent {
 		t.Errorf("an open channel is paused too: %+v", o)
 	}
 }
@@ -222,7 +235,7 @@ func TestWhatNoRetryHelpsIsGivenUpWithTheReason(t *testing.T) {
 			b.start(nil)
 			k := b.store.queue(ana, friend, alert.ByFriend)
 			o := b.settle(k)
-			wants(t, o.GaveUp, itoa(code))
+			wants(t, o.detail, itoa(code))
 			if n := len(b.store.row(k).tries); n != 1 {
 				t.Errorf("%d tries", n)
 			}
@@ -233,16 +246,20 @@ func TestWhatNoRetryHelpsIsGivenUpWithTheReason(t *testing.T) {
 func TestMissingAccessIsTriedAFewTimes(t *testing.T) {
 	b := newBench(t, nil)
 	b.start(nil)
-	a := alert.Alert{Key: alert.Key{1}, Attempts: 6} // it has waited for its name
-	r := alert.Recipient{User: ana}
 	missing := &apiError{Status: 403, Code: 50001}
+	post := alert.Post{Key: alert.Key{1}, Attempts: 6} // Discord has been away before
+	refused := func() *worker {
+		w := &worker{l: b.bot.alerts, reach: alert.Recipient{User: ana}}
+		w.refused(post, missing)
+		return w
+	}
 	for n := range accessTries - 1 {
-		if o, _ := b.bot.alerts.refused(b.ctx(), a, &r, missing); o.RetryAt.IsZero() || r.Closed != "" {
-			t.Errorf("try %d: %+v, %+v", n+1, o, r)
+		if w := refused(); len(w.results) != 1 || w.results[0].RetryAt.IsZero() || w.reach.Closed != "" {
+			t.Errorf("try %d: %+v, %+v", n+1, w.results, w.reach)
 		}
 	}
-	if o, _ := b.bot.alerts.refused(b.ctx(), a, &r, missing); o.GaveUp == "" || r.Closed != "50001" {
-		t.Errorf("last try: %+v, %+v", o, r)
+	if w := refused(); len(w.results) != 1 || w.results[0].GaveUp != alert.Closed || w.reach.Closed != "50001" {
+		t.Errorf("last try: %+v, %+v", w.results, w.reach)
 	}
 }
 
@@ -251,7 +268,7 @@ func TestOldNewsIsNotSent(t *testing.T) {
 	k := b.store.queue(ana, friend, alert.ByFriend)
 	b.store.alerts[k].ExpiresAt = time.Now().Add(-time.Second)
 	b.start(nil)
-	if o := b.settle(k); o.GaveUp != "expired" {
+	if o := b.settle(k); o.reason != alert.Expired {
 		t.Errorf("outcome %+v", o)
 	}
 	if n := len(b.dms()); n != 0 {
@@ -302,7 +319,7 @@ func TestASendThatWasNotRecordedIsNotSeenTwice(t *testing.T) {
 	b.store.unsettled = 3
 	b.start(nil)
 	o := b.settle(b.store.queue(ana, friend, alert.ByFriend))
-	if n := len(b.dms()); !o.Sent || n != 1 {
+	if n := len(b.dms()); !o.sent || n != 1 {
 		t.Errorf("outcome %+v, %d messages", o, n)
 	}
 	if n := b.sim.Stats().Deduplicated; n != 3 {
@@ -314,22 +331,47 @@ func TestBotsShareTheOutbox(t *testing.T) {
 	b := newBench(t, nil)
 	second := *b
 	second.ended = make(chan error, 1)
-	var keys []alert.Key
-	for i := range 30 {
-		keys = append(keys, b.store.queue(ana+alert.UserID(i%3), friend+event.CharacterID(i), alert.ByFriend))
-	}
 	b.start(nil)
 	second.start(nil)
-	for _, k := range keys {
-		b.settle(k)
+	users := b.channels(10)
+	var keys []alert.Key
+	for round := range 3 {
+		for _, u := range users {
+			keys = append(keys, b.store.queue(u, friend+event.CharacterID(round), alert.ByFriend))
+		}
+		for _, k := range keys {
+			b.settle(k)
+		}
 	}
 	sum := 0
-	for i := range alert.UserID(3) {
-		sum += len(b.sim.DMs((ana + i).String()))
+	for _, u := range users {
+		sum += len(b.sim.DMs(u.String()))
 	}
+	// The third of a minute is a digest.
 	if n := b.sim.Stats().Routes[createMessage]; sum != len(keys) || n != len(keys) {
 		t.Errorf("%d messages by %d sends, want %d", sum, n, len(keys))
 	}
+}
+
+// channels opens direct messages with n people, as the bot has long ago.
+func (b *bench) channels(n int) []alert.UserID {
+	b.t.Helper()
+	var users []alert.UserID
+	for i := range n {
+		u := ana + 100 + alert.UserID(i)
+		if _, err := b.sim.AddUser(discord.User{ID: u.String(), Username: "user" + itoa(i)}); err != nil {
+			b.t.Fatal(err)
+		}
+		ch, err := b.bot.rest.openDM(b.ctx(), u.String())
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if err := b.store.SaveRecipient(b.ctx(), alert.Recipient{User: u, DMChannel: ch}); err != nil {
+			b.t.Fatal(err)
+		}
+		users = append(users, u)
+	}
+	return users
 }
 
 // TestNobodyWaitsForAnAnswerBehindAlerts runs commands while the outbox is full
@@ -339,7 +381,7 @@ func TestNobodyWaitsForAnAnswerBehindAlerts(t *testing.T) {
 		c.Limits = discord.DefaultLimits()
 		// The stand-in counts all interactions of the bot together.
 		for route := range c.Limits.Routes {
-			if strings.Contains(route, "/interactions/") || strings.Contains(route, "/webhooks/") {
+			if strings.Contains(route, "/interactions/") || strings.Contains(route, "/webhooks/") || strings.Contains(route, "/users/") {
 				delete(c.Limits.Routes, route)
 			}
 		}
@@ -347,8 +389,9 @@ func TestNobodyWaitsForAnAnswerBehindAlerts(t *testing.T) {
 	})
 	b.start(nil)
 	b.ready()
-	for i := range 300 {
-		b.store.queue(ana+alert.UserID(i%3), friend+event.CharacterID(i), alert.ByFriend)
+	for i, u := range b.channels(150) {
+		b.store.queue(u, friend+event.CharacterID(i), alert.ByFriend)
+		b.store.queue(u, other+event.CharacterID(i), alert.ByFriend)
 	}
 	b.bus.nudges <- struct{}{}
 	errs := make(chan error, 60)
@@ -370,4 +413,115 @@ func TestNobodyWaitsForAnAnswerBehindAlerts(t *testing.T) {
 	if n := b.sim.Stats().Missed; n != 0 {
 		t.Errorf("%d interactions missed", n)
 	}
+}
+
+func TestThreeAtOnceAreOneMessageThatGrows(t *testing.T) {
+	b := newBench(t, checked)
+	for i := range 5 {
+		b.store.add(500+event.CharacterID(i), "Lark"+itoa(i), "", 10)
+	}
+	first := []alert.Key{b.store.queue(ana, 500, alert.ByFriend), b.store.queue(ana, 501, alert.ByFriend), b.store.queue(ana, 502, alert.ByFriend)}
+	b.start(nil)
+	for _, k := range first {
+		b.settle(k)
+	}
+	all := b.dms()
+	if len(all) != 1 {
+		t.Fatalf("%d messages", len(all))
+	}
+	wants(t, readable(all[0]), "Lark0", "Lark1", "Lark2", "are online")
+	b.settle(b.store.queue(ana, 503, alert.ByFriend))
+	if all = b.dms(); len(all) != 1 || all[0].EditedTimestamp == nil {
+		t.Fatalf("%d messages, edited: %v", len(all), all[0].EditedTimestamp)
+	}
+	wants(t, readable(all[0]), "Lark0", "Lark3")
+}
+
+const editMessage = "PATCH /channels/{channel_id}/messages/{message_id}"
+
+func TestAMessageSaysThatTheFriendHasLeft(t *testing.T) {
+	b := newBench(t, checked)
+	b.start(nil)
+	k := b.store.queue(ana, friend, alert.ByFriend)
+	b.settle(k)
+	b.fault(discord.Fault{Kind: discord.FaultLost, Route: editMessage, Count: 1})
+	b.store.leave(k)
+	b.until("the message is edited, and again for its outcome was not known", func() bool { return b.sim.Stats().Routes[editMessage] == 2 })
+	b.until("that is recorded", func() bool { return len(b.store.row(k).tries) == 3 })
+	all := b.dms()
+	wants(t, readable(all[0]), "⚪ **[MUST] Wren** was online on Wainwright for 72 min")
+	if n := len(all); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+}
+
+func TestAMessageThatCannotBeEditedIsLeftAlone(t *testing.T) {
+	for code, status := range map[int]int{10008: 404, 30046: 400, 10003: 404} {
+		t.Run(itoa(code), func(t *testing.T) {
+			b := newBench(t, nil)
+			b.start(nil)
+			k := b.store.queue(ana, friend, alert.ByFriend)
+			b.settle(k)
+			b.fault(discord.Fault{Kind: discord.FaultStatus, Status: status, Code: code, Route: editMessage})
+			b.store.leave(k)
+			b.until("the edit was refused", func() bool { return len(b.store.row(k).tries) == 2 })
+			if r := b.store.row(k); !r.tries[1].Gone {
+				t.Errorf("results %+v", r.tries)
+			}
+			b.store.queue(ana, other, alert.ByFriend)
+			b.until("life goes on", func() bool { return len(b.dms()) == 2 })
+			if n := b.sim.Stats().Routes[editMessage]; n != 1 {
+				t.Errorf("%d edits", n)
+			}
+		})
+	}
+}
+
+func TestWhatADeletedDigestShouldHaveSaidIsSaidAnew(t *testing.T) {
+	b := newBench(t, nil)
+	var ahead atomic.Int64
+	b.start(func(c *Config) { c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
+	for i := range 3 {
+		b.store.queue(ana, 500+event.CharacterID(i), alert.ByFriend)
+	}
+	b.until("the digest is there", func() bool { return len(b.dms()) == 1 })
+	ahead.Add(int64(20 * time.Second))
+	b.fault(discord.Fault{Kind: discord.FaultStatus, Status: 404, Code: 10008, Route: editMessage})
+	k := b.store.queue(ana, friend, alert.ByFriend)
+	b.until("the edit was refused", func() bool { return len(b.store.row(k).tries) == 1 })
+	ahead.Add(int64(time.Minute))
+	if o := b.settle(k); !o.sent || len(b.dms()) != 2 {
+		t.Errorf("outcome %+v, %d messages", o, len(b.dms()))
+	}
+}
+
+func TestNewsGoBeforeChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		b := newBudget()
+		const each = 20
+		order := make(chan bool, 2*each)
+		for i := range 2 * each {
+			go func() {
+				if news := i%2 == 0; b.pay(ctx, news) == nil {
+					order <- news
+				}
+			}()
+		}
+		synctest.Wait() // until all wait
+		began := time.Now()
+		go b.run(ctx)
+		for i := range 2 * each {
+			if news := <-order; news != (i < each) {
+				t.Errorf("number %d tells something new: %v", i, news)
+			}
+		}
+		if d := time.Since(began); d < (2*each-6)*time.Second/alertsPerSec {
+			t.Errorf("%d requests within %v", 2*each, d)
+		}
+		stop()
+		if err := b.pay(ctx, true); !errors.Is(err, context.Canceled) {
+			t.Errorf("paid after the end: %v", err)
+		}
+	})
 }

@@ -243,7 +243,7 @@ func TestAnInteractionIsAnsweredDuringAGlobalLimit(t *testing.T) {
 	if err != nil || a.Message == nil {
 		t.Fatalf("not answered during the pause: %v", err)
 	}
-	if retry := b.store.row(k).outcome.RetryAt; time.Until(retry) < 50*time.Second {
+	if retry := b.retryOf(k); time.Until(retry) < 50*time.Second {
 		t.Errorf("the alert comes again in %v, within the pause", time.Until(retry))
 	}
 }

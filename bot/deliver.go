@@ -68,8 +68,8 @@ func (p *pacer) tooFast() time.Duration {
 }
 
 // direct sends m to r's direct messages under nonce, opening the channel first
-// if need be, and again once if it is gone (10003). It keeps r up to date in the
-// store. The error is what decide understands.
+// if need be, and again once if it is gone (10003). The caller saves r, which then
+// has another channel. The error is what decide understands.
 func (b *Bot) direct(ctx context.Context, r *alert.Recipient, m message, nonce string) (string, error) {
 	fresh := r.DMChannel == ""
 	if fresh {
@@ -87,7 +87,7 @@ func (b *Bot) direct(ctx context.Context, r *alert.Recipient, m message, nonce s
 	return b.rest.createMessage(ctx, r.DMChannel, m, nonce)
 }
 
-// openChannel opens the channel and remembers it, so that it is opened once.
+// openChannel opens the channel.
 func (b *Bot) openChannel(ctx context.Context, r *alert.Recipient) error {
 	if err := b.alerts.opens.wait(ctx); err != nil {
 		return err
@@ -101,9 +101,6 @@ func (b *Bot) openChannel(ctx context.Context, r *alert.Recipient) error {
 		return err
 	}
 	r.DMChannel = ch
-	if err := b.cfg.Store.SaveRecipient(ctx, *r); err != nil {
-		b.log.Warn("recipient not saved, the channel will be opened again", "err", err)
-	}
 	return nil
 }
 
@@ -111,7 +108,11 @@ func (b *Bot) openChannel(ctx context.Context, r *alert.Recipient) error {
 // user subscribed to stays.
 func (b *Bot) closeRecipient(ctx context.Context, r *alert.Recipient, why string) {
 	r.Closed, r.ClosedAt = why, b.now()
-	if err := b.cfg.Store.SaveRecipient(ctx, *r); err != nil {
+	b.saveRecipient(ctx, *r)
+}
+
+func (b *Bot) saveRecipient(ctx context.Context, r alert.Recipient) {
+	if err := b.cfg.Store.SaveRecipient(ctx, r); err != nil {
 		b.log.Warn("recipient not saved", "err", err)
 	}
 }
@@ -154,11 +155,9 @@ func (b *Bot) tested(ctx context.Context, r *alert.Recipient, err error) string 
 	wasClosed := r.Closed != ""
 	switch d := decide(err); d.do {
 	case sent:
+		r.Closed, r.ClosedAt = "", time.Time{}
+		b.saveRecipient(ctx, *r)
 		if wasClosed {
-			r.Closed, r.ClosedAt = "", time.Time{}
-			if err := b.cfg.Store.SaveRecipient(ctx, *r); err != nil {
-				b.log.Warn("recipient not saved", "err", err)
-			}
 			return "💬 My direct messages reach you again: I have just sent one."
 		}
 		return "💬 I have just sent you a direct message, so that you know where I write."
@@ -166,6 +165,9 @@ func (b *Bot) tested(ctx context.Context, r *alert.Recipient, err error) string 
 		b.closeRecipient(ctx, r, codeOf(err))
 		return refusedText(r.Closed)
 	default:
+		if r.DMChannel != "" {
+			b.saveRecipient(ctx, *r) // it was opened all the same
+		}
 		b.logRefused(err)
 		b.log.Warn("test message not sent", "err", err)
 		if wasClosed {

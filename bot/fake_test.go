@@ -32,14 +32,12 @@ type fakeStore struct {
 	links      map[alert.UserID][]event.CharacterID
 	watches    []alert.Watch
 	recipients map[alert.UserID]alert.Recipient
-	alerts     map[alert.Key]*outboxRow
-	streams    []event.StreamState
-	gaps       []event.Gap
-	broken     error         // returned by reads of the game
-	panics     bool          // Links panics
-	slow       atomic.Bool   // FindCharacters takes a minute
-	unsettled  int           // so many settlements fail, and their claims lapse
-	settled    chan struct{} // gets one for each settled alert
+	outbox
+	streams []event.StreamState
+	gaps    []event.Gap
+	broken  error       // returned by reads of the game
+	panics  bool        // Links panics
+	slow    atomic.Bool // FindCharacters takes a minute
 }
 
 // groupStore is the part of SubscriptionStore that fakeStore leaves out.
@@ -50,20 +48,12 @@ type groupStore interface {
 	RemoveGroup(ctx context.Context, user alert.UserID, id int64) (bool, error)
 }
 
-type outboxRow struct {
-	alert.Alert
-	claimed time.Time
-	outcome alert.Outcome
-	tries   []alert.Outcome
-	done    bool
-}
-
 func newFakeStore() *fakeStore {
 	return &fakeStore{
 		characters: map[event.CharacterID]event.Player{}, outfits: map[event.OutfitID]event.Outfit{},
 		friends: map[event.CharacterID][]event.CharacterID{}, readAt: map[event.CharacterID]time.Time{},
 		links: map[alert.UserID][]event.CharacterID{}, recipients: map[alert.UserID]alert.Recipient{},
-		alerts: map[alert.Key]*outboxRow{}, settled: make(chan struct{}, 1000),
+		outbox: newOutbox(),
 	}
 }
 
@@ -89,55 +79,6 @@ func (s *fakeStore) befriend(owner event.CharacterID, friends ...event.Character
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.friends[owner] = friends
-}
-
-// queue puts an alert into the outbox.
-func (s *fakeStore) queue(user alert.UserID, id event.CharacterID, cause alert.Cause) alert.Key {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now().UTC()
-	a := alert.Alert{
-		Key: alert.NewKey(user, id, now), User: user, Character: id, World: 10, Cause: cause,
-		LoginAt: now.Truncate(time.Second), CreatedAt: now, ExpiresAt: now.Add(alert.DefaultLifetime),
-		Who: s.characters[id].Character,
-	}
-	s.alerts[a.Key] = &outboxRow{Alert: a}
-	return a.Key
-}
-
-func (s *fakeStore) row(k alert.Key) outboxRow {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return *s.alerts[k]
-}
-
-func (s *fakeStore) ClaimAlerts(_ context.Context, now time.Time, limit int, hold time.Duration) ([]alert.Alert, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var due []alert.Alert
-	for _, r := range s.alerts {
-		if !r.done && len(due) < limit && !r.claimed.After(now) {
-			r.claimed = now.Add(hold)
-			due = append(due, r.Alert)
-		}
-	}
-	return due, nil
-}
-
-func (s *fakeStore) SettleAlert(_ context.Context, k alert.Key, o alert.Outcome, _ time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.alerts[k]
-	if s.unsettled > 0 {
-		s.unsettled--
-		r.claimed = time.Time{}
-		return errDown
-	}
-	r.outcome, r.claimed, r.done = o, o.RetryAt, o.RetryAt.IsZero()
-	r.tries = append(r.tries, o)
-	r.Attempts++
-	s.settled <- struct{}{}
-	return nil
 }
 
 func (s *fakeStore) Recipient(_ context.Context, user alert.UserID) (alert.Recipient, error) {

@@ -247,10 +247,19 @@ func (b *bench) dms() []discord.Message {
 }
 
 // settle waits until the alert is settled for good.
-func (b *bench) settle(k alert.Key) alert.Outcome {
+func (b *bench) settle(k alert.Key) outboxRow {
 	b.t.Helper()
 	b.until("the alert is settled", func() bool { return b.store.row(k).done })
-	return b.store.row(k).outcome
+	return b.store.row(k)
+}
+
+// retryOf is when the alert is tried again by the last result, zero if it is not.
+func (b *bench) retryOf(k alert.Key) time.Time {
+	tries := b.store.row(k).tries
+	if len(tries) == 0 {
+		return time.Time{}
+	}
+	return tries[len(tries)-1].RetryAt
 }
 
 func fatalOf(err error) *FatalError {

@@ -53,12 +53,12 @@ func TestEveryMessageIsTakenWhateverPeopleAreCalled(t *testing.T) {
 					t.Errorf("%s lets a name act: %q", text, got)
 				}
 			}
-			if o := b.settle(b.store.queue(ana, bad, alert.ByCharacter)); !o.Sent {
+			if o := b.settle(b.store.queue(ana, bad, alert.ByCharacter)); !o.sent {
 				t.Errorf("the alert is not sent: %+v", o)
 			}
 			all := b.dms()
 			if _, err := b.sim.Press(b.ctx(), discord.PressInput{User: ana.String(), Message: all[len(all)-1].ID,
-				CustomID: pressStop + bad.String()}); err != nil {
+				CustomID: controlMute + bad.String()}); err != nil {
 				t.Errorf("its button: %v", err)
 			}
 			for _, text := range []string{"/unlink player:", "/watch remove watch:"} {

@@ -21,10 +21,11 @@ type Store interface {
 
 // An AlertStore holds the outbox and how to reach people.
 type AlertStore interface {
-	// ClaimAlerts returns due alerts that nobody else gets until now+hold.
-	ClaimAlerts(ctx context.Context, now time.Time, limit int, hold time.Duration) ([]alert.Alert, error)
-	// SettleAlert records what became of one attempt.
-	SettleAlert(ctx context.Context, k alert.Key, o alert.Outcome, now time.Time) error
+	// ClaimUsers returns people whose turn it is, with what is planned for them;
+	// nobody else gets them until now+hold.
+	ClaimUsers(ctx context.Context, now time.Time, limit int, hold time.Duration) ([]alert.Turn, error)
+	// SettleTurn records what came of a turn.
+	SettleTurn(ctx context.Context, s alert.Settlement, now time.Time) error
 	// Recipient returns what is known of user; one never seen has only User set.
 	Recipient(ctx context.Context, user alert.UserID) (alert.Recipient, error)
 	SaveRecipient(ctx context.Context, r alert.Recipient) error

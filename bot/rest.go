@@ -120,6 +120,12 @@ func (c *rest) createMessage(ctx context.Context, channel string, m message, non
 	return out.ID, err
 }
 
+// editMessage replaces a message of the bot.
+func (c *rest) editMessage(ctx context.Context, channel, id string, m message) error {
+	m.Flags = 0 // how it was delivered cannot be changed
+	return c.do(ctx, http.MethodPatch, "/channels/"+url.PathEscape(channel)+"/messages/"+url.PathEscape(id), m, nil)
+}
+
 // callback sends the first response to an interaction.
 func (c *rest) callback(ctx context.Context, i *interaction, kind int, data any) error {
 	in := struct {

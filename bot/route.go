@@ -37,6 +37,9 @@ func routeOf(method, path string) route {
 		if at(2) == "messages" && method == "POST" {
 			return route{name: "create_message", major: at(1)}
 		}
+		if at(2) == "messages" && method == "PATCH" {
+			return route{name: "edit_message", major: at(1)}
+		}
 	case "users":
 		if at(2) == "channels" {
 			return route{name: "open_dm"}

@@ -37,6 +37,11 @@ type Store interface {
 	// Retain lets go of events that are too old, and makes room for those to come.
 	// It is called often and does nothing most of the time.
 	Retain(ctx context.Context, now time.Time) error
+	// LoadWatched reads into memory whom anybody watches. Record does without, but
+	// then asks the database about every login.
+	LoadWatched(ctx context.Context) error
+	// TidyAlerts deletes alerts that are too old to matter.
+	TidyAlerts(ctx context.Context, now time.Time) error
 	// Characters returns those of ids that are known.
 	Characters(ctx context.Context, ids []event.CharacterID) (map[event.CharacterID]event.Character, error)
 	// Lookups returns the names of one category.
@@ -61,6 +66,7 @@ type Config struct {
 // How often things are looked after.
 const (
 	tidyEvery   = time.Minute
+	watchEvery  = 10 * time.Minute
 	gaugeEvery  = 5 * time.Second
 	lookupEvery = 5 * time.Second // at most, and only while a name is missing
 	lookupLimit = 10 * time.Minute
@@ -129,6 +135,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { d.every(ctx, tidyEvery, d.tidy); return nil })
 	g.Go(func() error { d.retain(ctx); d.every(ctx, tidyEvery, d.retain); return nil })
+	g.Go(func() error { d.watch(ctx); d.every(ctx, watchEvery, d.watch); return nil })
 	g.Go(func() error { d.every(ctx, gaugeEvery, d.gauge); return nil })
 	g.Go(func() error { d.every(ctx, lookupEvery, d.names.refresh); return nil })
 	g.Go(func() error { d.every(ctx, forgetEvery, func(context.Context) { d.names.forget() }); return nil })
@@ -180,6 +187,13 @@ func (d *Dispatcher) tidy(ctx context.Context) {
 	}
 	if _, err := d.store.Rollup(ctx, now); d.kept(ctx, "roll up", err) {
 		d.storage.Answered(ctx)
+	}
+}
+
+// watch loads whom anybody watches, and lets go of old alerts.
+func (d *Dispatcher) watch(ctx context.Context) {
+	if d.kept(ctx, "load whom anybody watches", d.store.LoadWatched(ctx)) {
+		d.kept(ctx, "tidy alerts", d.store.TidyAlerts(ctx, d.clock()))
 	}
 }
 

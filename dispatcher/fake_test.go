@@ -85,6 +85,10 @@ func (s *fakeStore) EndStale(context.Context, time.Time, time.Duration) ([]event
 	return changes, nil
 }
 
+func (s *fakeStore) LoadWatched(context.Context) error { return nil }
+
+func (s *fakeStore) TidyAlerts(context.Context, time.Time) error { return nil }
+
 func (s *fakeStore) Retain(context.Context, time.Time) error { return nil }
 
 func (s *fakeStore) Rollup(context.Context, time.Time) (int, error) {

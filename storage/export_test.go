@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"testing"
 	"time"
 
 	"muster/event"
@@ -69,3 +70,20 @@ func (s *Store) OpenConns() int {
 
 // WriteDB returns the pool that transactions use.
 func (s *Store) WriteDB() *sql.DB { return s.w }
+
+// Trace has f see the text of every statement of s's transactions until stop is
+// called.
+func Trace(s *Store, f func(text string)) (stop func()) {
+	s.trace = f
+	return func() { s.trace = nil }
+}
+
+// Watched reports whether s takes id for watched.
+func Watched(s *Store, id event.CharacterID) bool { return s.watched.has(id) }
+
+// AgeWatchChanges makes all changes of who is watched an hour older.
+func AgeWatchChanges(t testing.TB, s *Store) {
+	if _, err := s.w.ExecContext(t.Context(), "UPDATE watch_changes SET at_ns = at_ns - 3600000000000"); err != nil {
+		t.Fatal(err)
+	}
+}

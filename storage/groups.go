@@ -55,10 +55,15 @@ func (s *Store) SaveGroup(ctx context.Context, g alert.Group) (alert.Group, erro
 	case len(g.Members) > alert.MaxMembers:
 		return g, fmt.Errorf("save group: %w", &alert.LimitError{What: "members", Most: alert.MaxMembers})
 	}
-	err := s.write(ctx, func(t *tx) error { return t.saveGroup(ctx, &g) })
+	id := g.ID
+	err := s.write(ctx, func(t *tx) error {
+		g.ID = id
+		return t.saveGroup(ctx, &g)
+	})
 	if err != nil {
 		return g, fmt.Errorf("save group: %w", err)
 	}
+	s.watchedNow(ctx, changedGroup, g.ID)
 	return g, nil
 }
 
@@ -72,11 +77,10 @@ func (t *tx) saveGroup(ctx context.Context, g *alert.Group) error {
 		return alert.ErrTaken
 	}
 	if g.ID != 0 {
-		n, err := t.exec(ctx, "UPDATE watch_groups SET name = ?, name_lower = ? WHERE id = ? AND user_id = ?", g.Name, lower, g.ID, int64(g.User))
-		if err == nil && n == 0 {
-			err = fmt.Errorf("%w: user %d has no group %d", ErrData, g.User, g.ID)
+		if err := t.ownGroup(ctx, g.User, g.ID); err != nil {
+			return err
 		}
-		if err != nil {
+		if _, err := t.exec(ctx, "UPDATE watch_groups SET name = ?, name_lower = ? WHERE id = ?", g.Name, lower, g.ID); err != nil {
 			return err
 		}
 	} else if err := t.newGroup(ctx, g, lower); err != nil {
@@ -92,7 +96,18 @@ func (t *tx) saveGroup(ctx context.Context, g *alert.Group) error {
 	for _, m := range g.Members {
 		args = append(args, g.ID, int64(m))
 	}
-	_, err = t.insert(ctx, groupMemberShape, args)
+	if _, err = t.insert(ctx, groupMemberShape, args); err != nil {
+		return err
+	}
+	return t.noteWatched(ctx, changedGroup, g.ID)
+}
+
+// ownGroup refuses a group that is not u's.
+func (t *tx) ownGroup(ctx context.Context, u alert.UserID, id int64) error {
+	n, err := t.count(ctx, "SELECT COUNT(*) FROM watch_groups WHERE id = ? AND user_id = ?", id, int64(u))
+	if err == nil && n == 0 {
+		err = fmt.Errorf("%w: user %d has no group %d", ErrData, u, id)
+	}
 	return err
 }
 

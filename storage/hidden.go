@@ -50,8 +50,7 @@ func (s *Store) Unhide(ctx context.Context, c event.CharacterID, by alert.UserID
 func (s *Store) Hidden(ctx context.Context, ids []event.CharacterID) (map[event.CharacterID]alert.UserID, error) {
 	out := map[event.CharacterID]alert.UserID{}
 	err := eachIn(ids, func(marks string, args []any) error {
-		rows, err := s.r.QueryContext(ctx, "SELECT character_id, user_id FROM hidden_characters WHERE character_id IN ("+marks+")", args...)
-		return collect(rows, err, func(rows *sql.Rows) error {
+		return s.each(ctx, ask("SELECT character_id, user_id FROM hidden_characters WHERE character_id IN ("+marks+")", args...), func(rows *sql.Rows) error {
 			var c event.CharacterID
 			var u alert.UserID
 			err := rows.Scan((*int64)(&c), (*int64)(&u))

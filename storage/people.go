@@ -92,10 +92,50 @@ func (t *tx) saveCharacters(ctx context.Context, list []event.Character) error {
 	if _, err := t.insert(ctx, memberPlaceShape, members); err != nil {
 		return err
 	}
+	if err := t.noteMembers(ctx, list); err != nil {
+		return err
+	}
 	return eachIn(left, func(marks string, args []any) error {
 		_, err := t.exec(ctx, "DELETE FROM memberships WHERE character_id IN ("+marks+")", args...)
 		return err
 	})
+}
+
+// noteMembers tells of characters who are in an outfit that is watched.
+func (t *tx) noteMembers(ctx context.Context, list []event.Character) error {
+	var outfits []event.OutfitID
+	for _, c := range list {
+		if !c.Outfit.IsZero() {
+			outfits = append(outfits, c.Outfit.ID)
+		}
+	}
+	watched, err := t.watchedOutfits(ctx, outfits)
+	if err != nil {
+		return err
+	}
+	var ids []int64
+	for _, c := range list {
+		if watched[c.Outfit.ID] {
+			ids = append(ids, int64(c.ID))
+		}
+	}
+	return t.noteWatched(ctx, changedCharacter, ids...)
+}
+
+// watchedOutfits returns those of outfits that anybody watches.
+func (t *tx) watchedOutfits(ctx context.Context, outfits []event.OutfitID) (map[event.OutfitID]bool, error) {
+	watched := map[event.OutfitID]bool{}
+	slices.Sort(outfits)
+	err := eachIn(slices.Compact(outfits), func(marks string, args []any) error {
+		rows, err := t.query(ctx, "SELECT DISTINCT target FROM watches WHERE target IN ("+marks+") AND kind IN ('outfit', 'leaders')", args...)
+		return collect(rows, err, func(rows *sql.Rows) error {
+			var id event.OutfitID
+			err := rows.Scan((*int64)(&id))
+			watched[id] = true
+			return err
+		})
+	})
+	return watched, err
 }
 
 func (t *tx) storedCharacters(ctx context.Context, ids []event.CharacterID) (map[event.CharacterID]stored, error) {
@@ -199,8 +239,14 @@ func (s *Store) SaveMembers(ctx context.Context, outfit event.OutfitID, list []e
 		if err := t.dropOthers(ctx, "memberships", "outfit_id", int64(outfit), "character_id", ids); err != nil {
 			return err
 		}
-		_, err := t.insert(ctx, memberShape, args)
-		return err
+		if _, err := t.insert(ctx, memberShape, args); err != nil {
+			return err
+		}
+		watched, err := t.watchedOutfits(ctx, []event.OutfitID{outfit})
+		if err != nil || !watched[outfit] {
+			return err
+		}
+		return t.noteWatched(ctx, changedOutfit, int64(outfit))
 	})
 	if err != nil {
 		return fmt.Errorf("save members of outfit %d: %w", outfit, err)
@@ -228,60 +274,6 @@ func (t *tx) dropOthers(ctx context.Context, table, ownerCol string, owner int64
 			slices.Concat([]any{owner}, args)...)
 		return err
 	})
-}
-
-var (
-	friendShape = newShape("friends", "owner_id friend_id last_login_at online_world", "owner_id, friend_id",
-		"last_login_at", "online_world")
-	friendListShape = newShape("friend_lists", "owner_id read_ns", "owner_id", "read_ns")
-)
-
-// SaveFriends makes friends the list of owner, read at readAt. Repeated entries
-// count once. An empty list notes that it was read but deletes nothing: the query
-// service answers so when it is ill (census 6).
-func (s *Store) SaveFriends(ctx context.Context, owner event.CharacterID, friends []event.Friend, readAt time.Time) error {
-	var args []any
-	ids := make([]event.CharacterID, 0, len(friends))
-	for _, f := range friends {
-		if f.Character <= 0 || owner <= 0 {
-			return fmt.Errorf("save friends: %w: friend %d of %d", ErrData, f.Character, owner)
-		}
-		ids = append(ids, f.Character)
-		args = append(args, int64(owner), int64(f.Character), sec(f.LastLogin), int64(f.Online))
-	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	err := s.write(ctx, func(t *tx) error {
-		if len(ids) > 0 {
-			if _, err := t.addCharacters(ctx, ids); err != nil {
-				return err
-			}
-			if err := t.dropOthers(ctx, "friends", "owner_id", int64(owner), "friend_id", ids); err != nil {
-				return err
-			}
-		}
-		if _, err := t.insert(ctx, friendShape, args); err != nil {
-			return err
-		}
-		_, err := t.insert(ctx, friendListShape, []any{int64(owner), nano(readAt)})
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("save friends of %d: %w", owner, err)
-	}
-	return nil
-}
-
-// FriendsDue returns up to limit linked characters whose friends list was last
-// read before readBefore, or never; those longest ago first.
-func (s *Store) FriendsDue(ctx context.Context, readBefore time.Time, limit int) ([]event.CharacterID, error) {
-	ids, err := readIDs[event.CharacterID](ctx, s, "SELECT l.character_id FROM links l "+
-		"LEFT JOIN friend_lists f ON f.owner_id = l.character_id WHERE COALESCE(f.read_ns, 0) < ? "+
-		"GROUP BY l.character_id ORDER BY MIN(COALESCE(f.read_ns, 0)), l.character_id LIMIT ?", nano(readBefore), atMost(limit))
-	if err != nil {
-		return nil, fmt.Errorf("friends due: %w", err)
-	}
-	return ids, nil
 }
 
 func readIDs[T ~int64](ctx context.Context, s *Store, text string, args ...any) ([]T, error) {

@@ -206,7 +206,10 @@ func (r *recording) presence(ctx context.Context) error {
 		r.tracks = append(r.tracks, after)
 		w.track(before, after)
 	}
-	return w.flush(ctx, r.t)
+	if err := w.flush(ctx, r.t); err != nil {
+		return err
+	}
+	return r.departures(ctx)
 }
 
 // note keeps what others must hear of one fold.

@@ -122,7 +122,9 @@ func (t *tx) forget(ctx context.Context, u int64, f *alert.Forgotten) error {
 		{&f.Mutes, "DELETE FROM mutes WHERE user_id = ?"},
 		{&f.Settings, "DELETE FROM alert_settings WHERE user_id = ?"},
 		{&f.Recipients, "DELETE FROM recipients WHERE user_id = ?"},
+		{nil, "DELETE FROM alert_turns WHERE user_id = ?"}, // first, as whoever claims takes it first
 		{&f.Alerts, "DELETE FROM alerts WHERE user_id = ?"},
+		{&f.Messages, "DELETE FROM alert_posts WHERE user_id = ?"},
 		{nil, "UPDATE hidden_characters SET user_id = 0 WHERE user_id = ?"},
 	} {
 		n, err := t.exec(ctx, step.text, u)

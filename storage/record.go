@@ -39,6 +39,7 @@ func (s *Store) Record(ctx context.Context, now time.Time, rec event.Record,
 	if err != nil {
 		return event.Recorded{}, fmt.Errorf("record: %w", err)
 	}
+	s.freshenWatched(ctx)
 	var r, doubtful *recording // the newest attempt, and the newest that may be committed
 	doubt := 0
 	err = s.write(ctx, func(t *tx) error {

@@ -17,6 +17,7 @@ type shape struct {
 	keys   string   // primary key, comma separated
 	update []string // columns that an existing row takes over; none: it stays
 	most   int      // rows in one statement; 0: maxRows
+	tail   []string // in place of update: what stands behind the rows, SQLite's and MySQL's
 
 	mu    sync.Mutex
 	texts map[int]string // by rows, SQLite only
@@ -32,6 +33,12 @@ const maxSQLiteRows = 256
 
 func newShape(table, cols, keys string, update ...string) *shape {
 	return &shape{table: table, cols: strings.Fields(cols), keys: keys, update: update, texts: map[int]string{}}
+}
+
+// onConflict sets what happens to existing rows, where update does not suffice.
+func (sh *shape) onConflict(sqlite, mysql string) *shape {
+	sh.tail = []string{sqlite, mysql}
+	return sh
 }
 
 // text returns the statement for n rows.
@@ -51,8 +58,14 @@ func (sh *shape) text(d dialect, n int) string {
 
 func (sh *shape) build(d dialect, n int) string {
 	row := "(" + strings.Repeat("?, ", len(sh.cols)-1) + "?)"
+	tail := ""
+	if sh.tail == nil {
+		tail = d.upsert(sh.keys, sh.update...)
+	} else {
+		tail = sh.tail[bit(d.mysql)]
+	}
 	return "INSERT INTO " + sh.table + " (" + strings.Join(sh.cols, ", ") + ") VALUES " +
-		strings.Repeat(row+", ", n-1) + row + d.upsert(sh.keys, sh.update...)
+		strings.Repeat(row+", ", n-1) + row + tail
 }
 
 // insert writes the rows whose values follow each other in args and returns how

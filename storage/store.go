@@ -93,6 +93,9 @@ type shared struct {
 	cache *presenceCache
 	known *idCache // characters that have a row
 
+	watched watchedIndex
+	trace   func(text string) // of tests: sees the statements of transactions
+
 	running   runningHour // of Rollup
 	retention retention   // of Retain
 

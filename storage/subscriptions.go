@@ -43,6 +43,9 @@ func (s *Store) Link(ctx context.Context, l alert.Link) (added bool, err error) 
 			return err
 		}
 		t.changed(&added, n)
+		if err := t.noteWatched(ctx, changedFriends, int64(l.Character)); err != nil {
+			return err
+		}
 		if first == 0 {
 			_, err = t.insert(ctx, watchShape, watchRow(alert.Watch{User: l.User, Kind: alert.WatchFriends, CreatedAt: l.LinkedAt}, 0))
 		}
@@ -51,6 +54,7 @@ func (s *Store) Link(ctx context.Context, l alert.Link) (added bool, err error) 
 	if err != nil {
 		return false, fmt.Errorf("link: %w", err)
 	}
+	s.watchedNow(ctx, changedFriends, int64(l.Character))
 	return added, nil
 }
 
@@ -120,16 +124,15 @@ func (s *Store) AddWatch(ctx context.Context, w alert.Watch) (_ alert.Watch, add
 			}
 		}
 		if w.Kind == alert.WatchGroup {
-			n, err := t.count(ctx, "SELECT COUNT(*) FROM watch_groups WHERE id = ? AND user_id = ?", w.Group, int64(w.User))
-			if err != nil {
+			if err := t.ownGroup(ctx, w.User, w.Group); err != nil {
 				return err
-			}
-			if n == 0 {
-				return fmt.Errorf("%w: user %d has no group %d", ErrData, w.User, w.Group)
 			}
 		}
 		n, err := t.insert(ctx, watchShape, watchRow(w, target))
 		if t.changed(&added, n); err != nil || !added {
+			return err
+		}
+		if err := t.noteWatched(ctx, changeOf(w.Kind), target); err != nil || w.Kind == alert.WatchFriends {
 			return err
 		}
 		all, err := t.count(ctx, "SELECT COUNT(*) FROM watches WHERE user_id = ?", int64(w.User))
@@ -141,6 +144,7 @@ func (s *Store) AddWatch(ctx context.Context, w alert.Watch) (_ alert.Watch, add
 	if err != nil {
 		return w, false, fmt.Errorf("add watch: %w", err)
 	}
+	s.watchedNow(ctx, changeOf(w.Kind), target)
 	found, err := s.watches(ctx, "w.target = ? AND w.kind = ? AND w.user_id = ?", target, string(w.Kind), int64(w.User))
 	if err != nil {
 		return w, added, fmt.Errorf("add watch: %w", err)
@@ -149,6 +153,20 @@ func (s *Store) AddWatch(ctx context.Context, w alert.Watch) (_ alert.Watch, add
 		return w, added, nil
 	}
 	return found[0], added, nil
+}
+
+// changeOf returns what kind of change a new watch is; of friends none, for whoever
+// is on the list of a linked character counts as watched anyway.
+func changeOf(k alert.WatchKind) string {
+	switch k {
+	case alert.WatchCharacter:
+		return changedCharacter
+	case alert.WatchGroup:
+		return changedGroup
+	case alert.WatchOutfit, alert.WatchLeaders:
+		return changedOutfit
+	}
+	return ""
 }
 
 // maxOrdinal is more ranks than any outfit has.
@@ -173,9 +191,11 @@ func (s *Store) UpdateWatch(ctx context.Context, w alert.Watch) (found bool, err
 	}
 	row := watchRow(w, 0)
 	err = s.write(ctx, func(t *tx) error {
-		n, err := t.exec(ctx, "UPDATE watches SET worlds = ?, muted = ?, muted_until_ns = ?, max_ordinal = ? WHERE id = ? AND user_id = ?",
-			append(row[4:8:8], w.ID, int64(w.User))...)
-		t.changed(&found, n)
+		n, err := t.count(ctx, "SELECT COUNT(*) FROM watches WHERE id = ? AND user_id = ?", w.ID, int64(w.User))
+		if found = n > 0; err != nil || !found {
+			return err
+		}
+		_, err = t.exec(ctx, "UPDATE watches SET worlds = ?, muted = ?, muted_until_ns = ?, max_ordinal = ? WHERE id = ?", append(row[4:8:8], w.ID)...)
 		return err
 	})
 	return found, wrap("update watch", err)
@@ -299,19 +319,24 @@ func (s *Store) Recipient(ctx context.Context, u alert.UserID) (alert.Recipient,
 	return out, nil
 }
 
-// SaveRecipient stores r whole.
+// SaveRecipient stores r whole. If messages reach the user, what waits for them is
+// due at once.
 func (s *Store) SaveRecipient(ctx context.Context, r alert.Recipient) error {
 	if r.User <= 0 {
 		return fmt.Errorf("save recipient: %w: user %d", ErrData, r.User)
 	}
-	err := s.write(ctx, func(t *tx) error {
-		_, err := t.insert(ctx, recipientShape, []any{int64(r.User), clip(r.DMChannel, 32), clip(r.Closed, 255), nano(r.ClosedAt)})
+	return wrap("save recipient", s.write(ctx, func(t *tx) error {
+		if err := t.saveRecipient(ctx, r); err != nil || r.Closed != "" {
+			return err
+		}
+		_, err := t.exec(ctx, "UPDATE alert_turns SET due_ns = 1 WHERE user_id = ? AND due_ns IS NOT NULL", int64(r.User))
 		return err
-	})
-	if err != nil {
-		return fmt.Errorf("save recipient: %w", err)
-	}
-	return nil
+	}))
+}
+
+func (t *tx) saveRecipient(ctx context.Context, r alert.Recipient) error {
+	_, err := t.insert(ctx, recipientShape, []any{int64(r.User), clip(r.DMChannel, 32), clip(r.Closed, 255), nano(r.ClosedAt)})
+	return err
 }
 
 // EndStale ends the sessions of characters of whom no sign of life came for

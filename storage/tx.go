@@ -181,6 +181,9 @@ func (t *tx) steady(ctx context.Context) context.Context {
 
 func (t *tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
 	ctx = t.steady(ctx)
+	if t.s.trace != nil {
+		t.s.trace(text)
+	}
 	var res sql.Result
 	var err error
 	if st := t.prepared(text); st != nil {
@@ -196,6 +199,9 @@ func (t *tx) exec(ctx context.Context, text string, args ...any) (int64, error) 
 
 func (t *tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	ctx = t.steady(ctx)
+	if t.s.trace != nil {
+		t.s.trace(text)
+	}
 	if st := t.prepared(text); st != nil {
 		return t.StmtContext(ctx, st).QueryContext(ctx, args...)
 	}

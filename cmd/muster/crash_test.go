@@ -49,11 +49,11 @@ func TestKilledAtAnyMomentNothingSeenIsLostAndNobodyIsToldTwice(t *testing.T) {
 	}
 	c.comeAndGo(feed)
 	db := storagetest.Raw(t, database)
-	// What the dead were about to send they hold for a minute. That minute is over.
-	if _, err := db.ExecContext(t.Context(), "PRAGMA busy_timeout = 10000; UPDATE alerts SET due_ns = 0 WHERE state = 0"); err != nil {
+	// The turns that the dead had begun they hold for a minute. That minute is over.
+	if _, err := db.ExecContext(t.Context(), "PRAGMA busy_timeout = 10000; UPDATE alert_turns SET held_ns = 0, due_ns = 1 WHERE due_ns IS NOT NULL"); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the outbox is empty", func() bool { return one[int](t, db, "SELECT COUNT(*) FROM alerts WHERE state = 0") == 0 })
+	until(t, "the outbox is empty", func() bool { return c.waiting(db) == 0 })
 	c.saw(feed)
 	if err := m.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -212,6 +212,14 @@ func (c *crash) journal() map[event.Key]bool {
 	}
 }
 
+// waiting counts the alerts of those who were sent online that have no end yet.
+func (c *crash) waiting(db *sql.DB) (n int) {
+	for id := range c.ordered {
+		n += one[int](c.t, db, "SELECT COUNT(*) FROM alerts WHERE state IN (0, 3) AND character_id = ?", id)
+	}
+	return n
+}
+
 // checkMessages holds the messages against the logins that were stored. Friends
 // whom the game itself sent on and off before are left out: they may be relogs.
 func (c *crash) checkMessages(db *sql.DB, messages []discord.Message) {
@@ -223,16 +231,12 @@ func (c *crash) checkMessages(db *sql.DB, messages []discord.Message) {
 			continue
 		}
 		first := one[sql.NullInt64](t, db, "SELECT MIN(at) FROM event_login WHERE character_id = ?", p.ID)
-		n := 0
-		for _, m := range messages {
-			if strings.Contains(strings.ReplaceAll(m.Content, "] ", "**"), "**"+p.Name+"** is online") {
-				n++
-			}
-		}
+		alone, listed := mentions(messages, p.Name)
+		n := alone + listed
 		told += n
 		switch {
-		case n > 1:
-			t.Errorf("%d messages about %s", n, p.Name)
+		case alone > 1 || listed > 1:
+			t.Errorf("%d messages about %s, and %d digests with that name", alone, p.Name, listed)
 		case n == 1 && !first.Valid:
 			t.Errorf("a message about %s, of whom no login is stored", p.Name)
 		case n == 0 && first.Valid && first.Int64 >= at.Unix():
@@ -244,6 +248,24 @@ func (c *crash) checkMessages(db *sql.DB, messages []discord.Message) {
 		t.Error("nobody was told of anything")
 	}
 	t.Logf("%d friends came, %d messages", len(c.ordered), told)
+}
+
+// mentions returns how many messages are about one character, and how many
+// digests have a line about it: a digest lists whoever was told of in the minute
+// before it, too.
+func mentions(messages []discord.Message, name string) (alone, listed int) {
+	named := func(text string) bool {
+		return strings.Contains(strings.ReplaceAll(text, "] ", "**"), "**"+name+"**")
+	}
+	for _, m := range messages {
+		switch {
+		case named(m.Content) && (strings.Contains(m.Content, " is online") || strings.Contains(m.Content, " was online")):
+			alone++
+		case len(m.Embeds) > 0 && strings.Contains(m.Embeds[0].Title, "came online") && named(m.Embeds[0].Description):
+			listed++
+		}
+	}
+	return alone, listed
 }
 
 // columns returns the one column that text selects.

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,50 +22,67 @@ var alertTests = []named{
 	{"a first step stamped before its login is told once", alertStepBeforeLogin},
 	{"what comes in reverse order is told once", alertReversed},
 	{"who came while the listener was dead is not told", alertAfterDeath},
-	{"two bots never hold the same alert", alertClaims},
-	{"an alert that was not settled comes again after its hold", alertHold},
-	{"expired alerts are settled as such", alertExpiry},
-	{"who follows somebody no more is not told what waits", alertUnfollowed},
-	{"who has closed their messages is passed over until they open them", alertClosed},
 	{"two dispatchers write one alert", alertTwoWriters},
+	{"only logins on the worlds of a watch count", alertWorlds},
+	{"a muted watch tells nothing until it is over", alertMutedWatch},
+	{"a muted character is told by no watch", alertMutedCharacter},
+	{"leaders are those with a rank", alertLeaders},
+	{"who is hidden is told to nobody", alertHidden},
+	{"one's own login is a summary, if that is wanted", alertSummary},
+	{"a merger of worlds announces nobody", alertMerger},
+	{"what begins to be watched elsewhere is noticed", alertElsewhere},
+	{"alerts are kept for a week", alertTidy},
 }
 
 func (w *world) watch(u alert.UserID, c event.CharacterID) alert.Watch {
 	w.Helper()
-	got, _, err := w.AddWatch(w.Context(), alert.Watch{User: u, Kind: alert.WatchCharacter, Character: c, CreatedAt: at(0)})
+	return w.addWatch(alert.Watch{User: u, Kind: alert.WatchCharacter, Character: c})
+}
+
+func (w *world) addWatch(a alert.Watch) alert.Watch {
+	w.Helper()
+	a.CreatedAt = at(0)
+	got, _, err := w.AddWatch(w.Context(), a)
 	w.ok(err)
 	return got
 }
 
-func (w *world) claim(now int) []alert.Alert {
+// recent returns a user's alerts, the newest first.
+func (w *world) recent(u alert.UserID) []alert.Recent {
 	w.Helper()
-	got, err := w.ClaimAlerts(w.Context(), at(now), 10, 30*time.Second)
+	list, err := w.RecentAlerts(w.Context(), u, 100)
 	w.ok(err)
-	return got
+	return list
 }
 
 func alertOnce(w *world) {
+	w.called("Alice")
 	w.watch(ann, alice)
 	w.watch(ben, alice)
 	w.watch(ben, bob)
 	got := w.record(11, login(10, alice))
 	same(w, "alerts", got.Alerts, 2)
 	same(w, "alerts of a replay", w.record(12, login(10, alice), gain(11, alice, 1)).Alerts, 0)
-	w.ok(w.SaveCharacters(w.Context(), []event.Character{{ID: alice, Name: "Alice", World: 10}}))
-	list := w.claim(12)
-	if len(list) != 2 {
-		w.Fatalf("claimed %+v", list)
+	turns := w.claim(12)
+	if len(turns) != 2 {
+		w.Fatalf("claimed %+v", turns)
 	}
-	for _, a := range list {
-		if a.Character != alice || a.World != 10 || a.LoginAt != at(10) || a.CreatedAt != at(11) || a.Who.Name != "Alice" ||
-			a.Cause != alert.ByCharacter || a.Key != alert.NewKey(a.User, alice, at(10)) || a.Attempts != 0 ||
-			a.ExpiresAt != at(10).Add(alert.DefaultLifetime) {
+	for _, turn := range turns {
+		p := turn.Steps.Send
+		if len(p) != 1 || len(p[0].Alerts) != 1 {
+			w.Fatalf("turn %+v", turn)
+		}
+		a := p[0].Alerts[0]
+		if a.User != turn.User || a.Character != alice || a.World != 10 || a.LoginAt != at(10) || a.CreatedAt != at(11) || a.Who.Name != "Alice" ||
+			a.Cause != alert.ByCharacter || a.Key != alert.NewKey(a.User, alice, at(10)) || a.ExpiresAt != at(10).Add(alert.DefaultLifetime) {
 			w.Errorf("alert %+v", a)
 		}
-		w.ok(w.SettleAlert(w.Context(), a.Key, alert.Outcome{Sent: true, Message: "1234"}, at(13)))
-		w.ok(w.SettleAlert(w.Context(), a.Key, alert.Outcome{RetryAt: at(13)}, at(13))) // too late to matter
+		w.works(turn, 13)
 	}
 	same(w, "claimed after settling", len(w.claim(200)), 0)
+	if list := w.recent(ann); len(list) != 1 || list[0].Fate != alert.Told || list[0].At != at(13) {
+		w.Errorf("afterwards: %+v", list)
+	}
 }
 
 func (w *world) befriend(u alert.UserID, own event.CharacterID, friends ...event.CharacterID) {
@@ -79,21 +97,26 @@ func (w *world) befriend(u alert.UserID, own event.CharacterID, friends ...event
 }
 
 func alertCause(w *world) {
-	w.ok(w.SaveMembers(w.Context(), clan, []event.Member{{Character: alice}, {Character: carol}}))
-	_, _, err := w.AddWatch(w.Context(), alert.Watch{User: ann, Kind: alert.WatchOutfit, Outfit: clan, CreatedAt: at(0)})
-	w.ok(err)
+	w.ok(w.SaveMembers(w.Context(), clan, []event.Member{{Character: alice, Ordinal: 2}, {Character: carol}}))
+	w.addWatch(alert.Watch{User: ann, Kind: alert.WatchOutfit, Outfit: clan})
 	expect := func(s int, want alert.Cause) {
 		w.Helper()
 		w.record(s, login(s, alice))
-		list := w.claim(s)
-		if len(list) != 1 || list[0].Cause != want {
+		list := w.recent(ann)
+		if len(list) == 0 || list[0].Cause != want || list[0].LoginAt != at(s) {
 			w.Errorf("want %s, got %+v", want, list)
 		}
 		w.record(s+100, logout(s+100, alice))
 	}
 	expect(1000, alert.ByOutfit)
+	w.addWatch(alert.Watch{User: ann, Kind: alert.WatchLeaders, Outfit: clan})
+	expect(1500, alert.ByLeader)
+	g, err := w.SaveGroup(w.Context(), alert.Group{User: ann, Name: "g", Members: []event.CharacterID{alice}})
+	w.ok(err)
+	w.addWatch(alert.Watch{User: ann, Kind: alert.WatchGroup, Group: g.ID})
+	expect(2000, alert.ByGroup)
 	w.befriend(ann, bob, alice)
-	expect(2000, alert.ByFriend)
+	expect(2500, alert.ByFriend)
 	w.watch(ann, alice)
 	expect(3000, alert.ByCharacter)
 	removed, err := w.Unlink(w.Context(), ann, bob)
@@ -110,11 +133,24 @@ func alertCause(w *world) {
 	same(w, "after all are gone", w.record(4000, login(4000, alice)).Alerts, 0)
 }
 
+// causes returns why ann's alerts were written.
+func (w *world) causes(u alert.UserID) (list []alert.Cause) {
+	for _, r := range w.recent(u) {
+		list = append(list, r.Cause)
+	}
+	return list
+}
+
 func alertOwn(w *world) {
 	w.befriend(ann, bob, alice, carol)
 	w.befriend(ann, alice, bob)
-	same(w, "own characters", w.record(2, login(1, alice), login(1, bob)).Alerts, 0)
+	w.watch(ann, bob)
+	w.record(2, login(1, alice), login(1, bob))
+	if got := w.causes(ann); !slices.Equal(got, []alert.Cause{alert.OwnLogin, alert.OwnLogin}) {
+		w.Errorf("own characters: %v", got)
+	}
 	same(w, "a friend", w.record(3, login(2, carol)).Alerts, 1)
+	same(w, "why", w.causes(ann)[0], alert.ByFriend)
 }
 
 func alertRelog(w *world) {
@@ -166,123 +202,6 @@ func alertLateLogin(w *world) {
 	same(w, "its late login", w.record(412, login(409, alice)).Alerts, 0)
 }
 
-func alertClaims(w *world) {
-	const players = 40
-	var events []event.Event
-	for i := range players {
-		w.watch(ann, event.CharacterID(500+i))
-		events = append(events, login(1, event.CharacterID(500+i)))
-	}
-	same(w, "alerts", w.record(2, events...).Alerts, players)
-	var mu sync.Mutex
-	held := map[alert.Key]int{}
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for empty := 0; empty < 3; {
-				list, err := w.ClaimAlerts(context.Background(), at(3), 7, time.Minute)
-				if err != nil {
-					w.Error(err)
-					return
-				}
-				if len(list) == 0 {
-					empty++
-				}
-				mu.Lock()
-				for _, a := range list {
-					held[a.Key]++
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	for len(held) < players { // rows skipped while another bot had them locked
-		list := w.claim(3)
-		if len(list) == 0 {
-			break
-		}
-		for _, a := range list {
-			held[a.Key]++
-		}
-	}
-	same(w, "alerts held", len(held), players)
-	for k, n := range held {
-		if n != 1 {
-			w.Errorf("alert %s was held %d times", k.Nonce(), n)
-		}
-	}
-}
-
-func alertHold(w *world) {
-	w.watch(ann, alice)
-	w.record(1, login(0, alice))
-	first := w.claim(1)
-	same(w, "claimed", len(first), 1)
-	same(w, "while held", len(w.claim(30)), 0)
-	again := w.claim(32)
-	if len(again) != 1 || again[0].Attempts != 1 {
-		w.Fatalf("after the hold: %+v", again)
-	}
-	w.ok(w.SettleAlert(w.Context(), again[0].Key, alert.Outcome{RetryAt: at(100)}, at(33)))
-	same(w, "before the retry", len(w.claim(99)), 0)
-	same(w, "at the retry", len(w.claim(100)), 1)
-	w.ok(w.SettleAlert(w.Context(), again[0].Key, alert.Outcome{GaveUp: "50007"}, at(101)))
-	same(w, "given up", len(w.claim(200)), 0)
-	if err := w.SettleAlert(w.Context(), again[0].Key, alert.Outcome{}, at(1)); err == nil {
-		w.Error("an empty outcome was taken")
-	}
-	w.ok(w.SettleAlert(w.Context(), alert.Key{1}, alert.Outcome{Sent: true}, at(1)))
-}
-
-func alertExpiry(w *world) {
-	w.watch(ann, alice)
-	w.record(1, login(0, alice))
-	same(w, "too late", len(w.claim(301)), 0)
-	same(w, "not even by an earlier clock", len(w.claim(1)), 0)
-}
-
-func alertUnfollowed(w *world) {
-	w.befriend(ann, carol, alice, bob)
-	watch := w.watch(ben, alice)
-	w.watch(ann, alice)
-	same(w, "alerts", w.record(1, login(0, alice), login(0, bob)).Alerts, 3)
-	removed, err := w.Unlink(w.Context(), ann, carol)
-	w.ok(err)
-	same(w, "unlinked", removed, true)
-	removed, err = w.RemoveWatch(w.Context(), ben, watch.ID)
-	w.ok(err)
-	same(w, "unwatched", removed, true)
-	list := w.claim(2)
-	if len(list) != 1 || list[0].User != ann || list[0].Character != alice {
-		w.Errorf("claimed %+v, want that of ann's own watch", list)
-	}
-	w.watch(ben, alice)
-	same(w, "after a new watch", len(w.claim(3)), 0)
-}
-
-func alertClosed(w *world) {
-	w.watch(ann, alice)
-	w.watch(ben, alice)
-	w.ok(w.SaveRecipient(w.Context(), alert.Recipient{User: ann, DMChannel: "77", Closed: "50007", ClosedAt: at(0)}))
-	w.record(1, login(0, alice))
-	list := w.claim(1)
-	if len(list) != 1 || list[0].User != ben {
-		w.Errorf("claimed %+v", list)
-	}
-	r, err := w.Recipient(w.Context(), ann)
-	w.ok(err)
-	same(w, "recipient", r, alert.Recipient{User: ann, DMChannel: "77", Closed: "50007", ClosedAt: at(0)})
-	w.ok(w.SaveRecipient(w.Context(), alert.Recipient{User: ann, DMChannel: "77"}))
-	list = w.claim(2)
-	if len(list) != 1 || list[0].User != ann {
-		w.Errorf("after opening: %+v", list)
-	}
-	r, err = w.Recipient(w.Context(), 5)
-	w.ok(err)
-	same(w, "unknown recipient", r, alert.Recipient{User: 5})
-}
-
 func alertTwoWriters(w *world) {
 	other := w.again()
 	total := 0
@@ -316,7 +235,7 @@ func alertStepBeforeLogin(w *world) {
 	same(w, "in one batch", w.record(401, gain(399, alice, 1), login(400, alice)).Alerts, 1)
 	same(w, "the step first", w.record(401, gain(399, bob, 1)).Alerts, 1)
 	same(w, "then the login", w.record(402, login(400, bob)).Alerts, 0)
-	same(w, "claimed", len(w.claim(403)), 2)
+	same(w, "alerts", len(w.recent(ann)), 2)
 }
 
 func alertReversed(w *world) {
@@ -342,4 +261,142 @@ func alertAfterDeath(w *world) {
 		w.Errorf("gaps: %+v", list)
 	}
 	same(w, "a login after that", w.record(1001, logout(500, alice), login(1000, alice)).Alerts, 1)
+}
+
+func alertWorlds(w *world) {
+	watch := w.addWatch(alert.Watch{User: ann, Kind: alert.WatchCharacter, Character: alice, Worlds: []event.World{1, 10}})
+	w.addWatch(alert.Watch{User: ben, Kind: alert.WatchCharacter, Character: alice, Worlds: []event.World{17}})
+	same(w, "on world 10", w.record(1, login(0, alice)).Alerts, 1)
+	same(w, "told", len(w.recent(ann)), 1)
+	watch.Worlds = []event.World{1}
+	_, err := w.UpdateWatch(w.Context(), watch)
+	w.ok(err)
+	w.record(500, logout(500, alice))
+	same(w, "on another world than wanted", w.record(1000, login(1000, alice)).Alerts, 0)
+}
+
+func alertMutedWatch(w *world) {
+	watch := w.watch(ann, alice)
+	mute := func(muted bool, until time.Time) {
+		watch.Muted, watch.MutedUntil = muted, until
+		_, err := w.UpdateWatch(w.Context(), watch)
+		w.ok(err)
+	}
+	come := func(s int) int {
+		w.record(s-500, logout(s-500, alice))
+		return w.record(s, login(s, alice)).Alerts
+	}
+	mute(true, time.Time{})
+	same(w, "muted for good", come(1000), 0)
+	mute(true, at(2001))
+	same(w, "muted until later", come(2000), 0)
+	same(w, "when that is over", come(3000), 1)
+	mute(true, time.Time{})
+	w.befriend(ann, bob, alice)
+	same(w, "by another watch", come(4000), 1)
+	same(w, "its cause", w.causes(ann)[0], alert.ByFriend)
+}
+
+func alertMutedCharacter(w *world) {
+	w.watch(ann, alice)
+	w.befriend(ann, bob, alice)
+	w.watch(ben, alice)
+	w.ok(w.SaveMute(w.Context(), alert.Mute{User: ann, Character: alice, Until: at(1500)}, at(0)))
+	same(w, "while muted by one of two", w.record(1, login(0, alice)).Alerts, 1)
+	same(w, "who", len(w.recent(ann)), 0)
+	w.record(500, logout(500, alice))
+	same(w, "afterwards", w.record(1500, login(1500, alice)).Alerts, 2)
+}
+
+func alertLeaders(w *world) {
+	w.ok(w.SaveMembers(w.Context(), clan, []event.Member{{Character: alice, Ordinal: 1}, {Character: bob, Ordinal: 2}, {Character: carol, Ordinal: 3}, {Character: 77}}))
+	w.addWatch(alert.Watch{User: ann, Kind: alert.WatchLeaders, Outfit: clan})
+	w.addWatch(alert.Watch{User: ben, Kind: alert.WatchLeaders, Outfit: clan, MaxOrdinal: 1})
+	w.record(1, login(0, alice), login(0, bob), login(0, carol), login(0, 77))
+	same(w, "down to the second rank", len(w.recent(ann)), 2)
+	same(w, "the leader alone", len(w.recent(ben)), 1)
+}
+
+func alertHidden(w *world) {
+	w.watch(ann, alice)
+	w.befriend(ann, bob, alice)
+	w.ok(w.Hide(w.Context(), alice, ben, at(0)))
+	same(w, "hidden", w.record(1, login(0, alice)).Alerts, 0)
+	w.record(500, logout(500, alice))
+	_, err := w.Unhide(w.Context(), alice, ben)
+	w.ok(err)
+	same(w, "shown again", w.record(1000, login(1000, alice)).Alerts, 1)
+}
+
+func alertSummary(w *world) {
+	w.befriend(ann, alice)
+	w.befriend(ben, alice)
+	set := alert.DefaultSettings(ben)
+	set.Summary = false
+	w.ok(w.SaveSettings(w.Context(), set))
+	same(w, "summaries", w.record(1, login(0, alice)).Alerts, 1)
+	same(w, "hers", len(w.causes(ann)), 1)
+	w.record(500, logout(500, alice))
+	same(w, "a relog brings none", w.record(600, login(600, alice)).Alerts, 0)
+}
+
+// When worlds merge, everybody is on another world from one second to the next,
+// and the new world's stream has no past.
+func alertMerger(w *world) {
+	w.watch(ann, alice)
+	w.watch(ann, bob)
+	same(w, "before", w.write(1, event.Record{Streams: []event.StreamState{flowing(0)}, Events: []event.Event{login(0, alice), login(0, bob)}}).Alerts, 2)
+	moved := gain(100, alice, 1)
+	moved.World = 40
+	w.record(90, logout(90, bob))
+	back := gain(400, bob, 1)
+	back.World = 40
+	same(w, "after", w.record(400, moved, back).Alerts, 0)
+	p := w.player(alice)
+	if !p.Online.Online || p.Online.World != 40 {
+		w.Errorf("who has moved: %+v", p.Online)
+	}
+	same(w, "by what the query service says", w.write(500, event.Record{Observations: []event.Observation{
+		{Character: alice, World: 40, Online: true, ObservedAt: at(500)}, {Character: carol, World: 40, Online: true, ObservedAt: at(500)}}}).Alerts, 0)
+}
+
+func alertElsewhere(w *world) {
+	w.ok(w.LoadWatched(w.Context()))
+	other := w.again() // another process, whose changes this one must notice
+	ctx := w.Context()
+	watch := func(a alert.Watch) {
+		w.Helper()
+		a.User, a.CreatedAt = ann, at(0)
+		_, _, err := other.AddWatch(ctx, a)
+		w.ok(err)
+	}
+	w.ok(other.SaveMembers(ctx, clan, []event.Member{{Character: 1001}}))
+	watch(alert.Watch{Kind: alert.WatchCharacter, Character: 1002})
+	watch(alert.Watch{Kind: alert.WatchOutfit, Outfit: clan})
+	g, err := other.SaveGroup(ctx, alert.Group{User: ann, Name: "g", Members: []event.CharacterID{1003}})
+	w.ok(err)
+	watch(alert.Watch{Kind: alert.WatchGroup, Group: g.ID})
+	_, err = other.SaveGroup(ctx, alert.Group{ID: g.ID, User: ann, Name: "g", Members: []event.CharacterID{1003, 1004}})
+	w.ok(err)
+	_, err = other.Link(ctx, alert.Link{User: ann, Character: 1005, LinkedAt: at(0)})
+	w.ok(err)
+	w.ok(other.SaveFriends(ctx, 1005, []event.Friend{{Character: 1006}}, at(0)))
+	w.ok(other.SaveCharacters(ctx, []event.Character{{ID: 1007, Name: "New", World: 10, Outfit: event.Outfit{ID: clan, Tag: "T", Name: "N"}}}))
+	w.ok(w.RefreshWatched(ctx))
+	for id := event.CharacterID(1001); id <= 1007; id++ {
+		same(w, "alerts of "+id.String(), w.record(1, login(0, id)).Alerts, 1)
+	}
+}
+
+func alertTidy(w *world) {
+	w.called("Alice")
+	w.watch(ann, alice)
+	w.record(1, login(0, alice))
+	w.tell(1)
+	w.record(600, logout(600, alice))
+	w.record(3*86400, login(3*86400, alice))
+	w.ok(w.TidyAlerts(w.Context(), at(7*86400)))
+	same(w, "within a week", len(w.recent(ann)), 2)
+	w.ok(w.TidyAlerts(w.Context(), at(7*86400+2)))
+	same(w, "after it", len(w.recent(ann)), 1)
 }

@@ -231,7 +231,7 @@ func damageLostConnection(w *world) {
 	if calls != 2 || !got.New[0] || !got.New[1] || got.Alerts != 1 || len(got.Changes) != 1 {
 		w.Errorf("after %d calls: %+v", calls, got)
 	}
-	same(w, "claimed", len(w.claim(5)), 1)
+	same(w, "claimed", len(w.claim(8)), 1)
 }
 
 func damageCancelled(w *world) {
@@ -245,7 +245,9 @@ func damageCancelled(w *world) {
 		w.Errorf("something was stored (%v)", err)
 	}
 	same(w, "after it", w.record(6, login(1, alice)).New[0], true)
-	_, err = w.ClaimAlerts(ctx, at(6), 1, 1)
+	w.watch(ann, bob)
+	w.record(6, login(5, bob))
+	_, err = w.ClaimUsers(ctx, at(6), 1, 1)
 	if !errors.Is(err, context.Canceled) {
 		w.Errorf("claim with a cancelled context: %v", err)
 	}

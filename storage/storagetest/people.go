@@ -131,7 +131,7 @@ func peopleFriends(w *world) {
 	w.ok(w.SaveFriends(w.Context(), alice, nil, at(3)))
 	list, readAt, err := w.Friends(w.Context(), alice)
 	w.ok(err)
-	if len(list) != 2 || readAt != at(3) {
+	if len(list) != 2 || readAt != at(2) {
 		w.Errorf("friends: %+v at %v", list, readAt)
 	}
 	_, err = w.Link(w.Context(), alert.Link{User: ann, Character: alice})
@@ -228,7 +228,7 @@ func peopleImpossible(w *world) {
 		"friend":    w.SaveFriends(ctx, alice, []event.Friend{{Character: -7}}, at(0)),
 		"lookup":    w.SaveLookups(ctx, []event.Lookup{{Category: "", ID: 1}}),
 		"recipient": w.SaveRecipient(ctx, alert.Recipient{}),
-		"settle":    w.SettleAlert(ctx, alert.Key{}, alert.Outcome{}, at(0)),
+		"settle":    w.SettleTurn(ctx, alert.Settlement{User: ann, Results: []alert.Result{{}}}, at(0)),
 	} {
 		if err == nil {
 			w.Errorf("%s: taken", name)

@@ -182,6 +182,9 @@ func watchFields(w *world) {
 	found, err := w.UpdateWatch(w.Context(), leaders)
 	w.ok(err)
 	same(w, "found", found, true)
+	found, err = w.UpdateWatch(w.Context(), leaders)
+	w.ok(err)
+	same(w, "found, with nothing to change", found, true)
 	list, err := w.Watches(w.Context(), ann)
 	w.ok(err)
 	if len(list) != 1 || !reflect.DeepEqual(list[0], leaders) {
