@@ -41,6 +41,8 @@ func (c *core) consume(ctx context.Context, name string, h Handler, b backend) e
 		return err
 	}
 	defer c.running.Done()
+	q.consumers.Add(1)
+	defer q.consumers.Add(-1)
 	// The handler's context keeps the caller's values and ends with the bus.
 	hctx, hstop := c.bound(context.WithoutCancel(ctx))
 	defer hstop()

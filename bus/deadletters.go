@@ -52,6 +52,26 @@ type DeadLetterBox interface {
 	Drop(ctx context.Context, queue string, refs ...string) (int, error)
 }
 
+// A Transport is a Bus with a door for those who look after it. Every bus of this
+// module is one.
+type Transport interface {
+	Bus
+	DeadLetterBox
+
+	// State returns how a queue stands. It asks the transport, and may take as
+	// long as that takes to answer.
+	State(ctx context.Context, queue string) (QueueState, error)
+}
+
+// A QueueState says how a queue stands.
+type QueueState struct {
+	Unsettled int // messages, as Bus.Depth counts them
+	Dead      int // dead letters
+	// Consumers is how many take from the queue: calls of Consume on a bus inside
+	// the process, processes on a broker.
+	Consumers int
+}
+
 // IsRef reports whether ref has the form of a Letter's reference.
 func IsRef(ref string) bool {
 	if len(ref) < refDigits || len(ref) > 2*refDigits {

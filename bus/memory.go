@@ -55,6 +55,8 @@ func (m *Memory) Close() error {
 	return nil
 }
 
+var _ Transport = (*Memory)(nil)
+
 type memoryBackend struct{ dead *deadLetters }
 
 func (memoryBackend) shared() bool { return false }

@@ -126,3 +126,12 @@ func (m *Memory) DeadLetters(ctx context.Context, queue string, limit int) ([]De
 	letters, err := m.List(ctx, queue, limit)
 	return plain(letters), err
 }
+
+// State implements Transport.
+func (m *Memory) State(_ context.Context, name string) (state QueueState, err error) {
+	err = m.inBox(name, func(q *queue) error {
+		state = q.state(len(m.dead.newest(name, MaxDeadLetters)))
+		return nil
+	})
+	return state, err
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -59,6 +60,8 @@ func pack(messages []Message, at time.Time) []*chunk {
 type queue struct {
 	name string
 	wake chan struct{} // holds a token while chunks may be ready
+
+	consumers atomic.Int64
 
 	mu    sync.Mutex
 	next  int64    // seq of the next chunk
@@ -162,4 +165,8 @@ func (q *queue) unsettled() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.depth
+}
+
+func (q *queue) state(dead int) QueueState {
+	return QueueState{Unsettled: q.unsettled(), Dead: dead, Consumers: int(q.consumers.Load())}
 }

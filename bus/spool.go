@@ -203,4 +203,6 @@ func (s *Spool) unkeep(chunks []*chunk) {
 	}
 }
 
+var _ Transport = (*Spool)(nil)
+
 var errChunk = errors.New("chunk is damaged")

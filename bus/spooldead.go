@@ -244,6 +244,23 @@ func (s *Spool) Drop(ctx context.Context, queue string, refs ...string) (n int, 
 	return n, err
 }
 
+// State implements Transport. It waits for the handle.
+func (s *Spool) State(ctx context.Context, name string) (state QueueState, err error) {
+	q, err := s.queue(name)
+	if err != nil {
+		return state, err
+	}
+	err = s.inBox(func(b *SpoolBox) error {
+		dead := 0
+		if err := b.db.QueryRowContext(ctx, `SELECT count(*) FROM bus_dead WHERE queue = ?`, name).Scan(&dead); err != nil {
+			return fmt.Errorf("count dead letters: %w", err)
+		}
+		state = q.state(dead)
+		return nil
+	})
+	return state, err
+}
+
 // DeadLetters implements Bus. It waits for the handle.
 func (s *Spool) DeadLetters(ctx context.Context, queue string, limit int) ([]DeadLetter, error) {
 	letters, err := s.List(ctx, queue, limit)

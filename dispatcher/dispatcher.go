@@ -67,7 +67,6 @@ type Config struct {
 const (
 	tidyEvery   = time.Minute
 	watchEvery  = 10 * time.Minute
-	gaugeEvery  = 5 * time.Second
 	lookupEvery = 5 * time.Second // at most, and only while a name is missing
 	lookupLimit = 10 * time.Minute
 	forgetEvery = 30 * time.Minute // names whose change we may have missed
@@ -136,7 +135,6 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	g.Go(func() error { d.every(ctx, tidyEvery, d.tidy); return nil })
 	g.Go(func() error { d.retain(ctx); d.every(ctx, tidyEvery, d.retain); return nil })
 	g.Go(func() error { d.watch(ctx); d.every(ctx, watchEvery, d.watch); return nil })
-	g.Go(func() error { d.every(ctx, gaugeEvery, d.gauge); return nil })
 	g.Go(func() error { d.every(ctx, lookupEvery, d.names.refresh); return nil })
 	g.Go(func() error { d.every(ctx, forgetEvery, func(context.Context) { d.names.forget() }); return nil })
 	if err := g.Wait(); err != nil {
@@ -216,10 +214,4 @@ func (d *Dispatcher) kept(ctx context.Context, what string, err error) bool {
 		d.storage.Failed(ctx, fmt.Errorf("%s: %w", what, err))
 	}
 	return false
-}
-
-func (d *Dispatcher) gauge(ctx context.Context) {
-	if n, err := d.bus.Depth(ctx, event.QueueDispatcher); err == nil {
-		d.metrics.depth.WithLabelValues(event.QueueDispatcher).Set(float64(n))
-	}
 }

@@ -11,7 +11,6 @@ type metrics struct {
 	isNew, duplicate, rejected prometheus.Counter
 	batch                      prometheus.Histogram
 	stored, fed                prometheus.Observer
-	depth                      *prometheus.GaugeVec
 	fenced                     *prometheus.CounterVec
 }
 
@@ -39,17 +38,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}),
 		stored: latency.WithLabelValues("stored"),
 		fed:    latency.WithLabelValues("feed"),
-		depth: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "muster_queue_messages",
-			Help: "Messages of the queue that are not settled.",
-		}, []string{"queue"}),
 		fenced: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "muster_dispatcher_fenced_total",
 			Help: "States and observations refused because their leader has been followed by another.",
 		}, []string{"lease"}),
 	}
 	if r != nil {
-		r.MustRegister(events, m.batch, m.depth, m.fenced)
+		r.MustRegister(events, m.batch, m.fenced)
 	}
 	return m
 }

@@ -58,6 +58,7 @@ func Run(t *testing.T, open Open) {
 		{"a slow listener loses the oldest and is told how many", testSlowListener},
 		{"a listener survives its own panic", testListenerPanic},
 		{"depth counts what is not settled", testDepth},
+		{"the state of a queue is told", testState},
 		{"a consumer's end lets the batch in hand finish", testConsumerEnd},
 		{"a batch that failed goes back when its consumer ends", testGiveBack},
 		{"a publish with an ended context takes nothing", testEndedPublish},
@@ -72,12 +73,17 @@ func Run(t *testing.T, open Open) {
 		})
 	}
 	RunDeadLetters(t, open, func(t *testing.T, b bus.Bus) bus.DeadLetterBox {
-		box, ok := b.(bus.DeadLetterBox)
-		if !ok {
-			t.Fatalf("%T is no bus.DeadLetterBox", b)
-		}
-		return box
+		return transport(t, b)
 	})
+}
+
+func transport(t *testing.T, b bus.Bus) bus.Transport {
+	t.Helper()
+	full, ok := b.(bus.Transport)
+	if !ok {
+		t.Fatalf("%T is no bus.Transport", b)
+	}
+	return full
 }
 
 // checkLeaks fails the test if a goroutine that it started outlives it and what it

@@ -254,3 +254,32 @@ func testDeadTopic(t *testing.T, _ bus.Bus, box bus.DeadLetterBox) {
 		}
 	}
 }
+
+func testState(t *testing.T, open Open) {
+	b, _ := open(t)
+	full, ctx := transport(t, b), context.Background()
+	wantState := func(want bus.QueueState) {
+		t.Helper()
+		var got bus.QueueState
+		eventually(t, fmt.Sprintf("the state is %+v", want), func() bool {
+			var err error
+			if got, err = full.State(ctx, Only); err != nil {
+				t.Fatalf("state: %v", err)
+			}
+			return got == want
+		})
+	}
+	wantState(bus.QueueState{})
+	bury(t, b, 0, 3)
+	wantState(bus.QueueState{Dead: 3})
+	mustPublish(t, b, Solo, messages(3, 8)...)
+	mustPublish(t, b, Work, messages(0, 1)...)
+	wantState(bus.QueueState{Unsettled: 5, Dead: 3})
+	stop := consume(t, b, Only, func(context.Context, bus.Batch) error { return nil })
+	wantState(bus.QueueState{Dead: 3, Consumers: 1})
+	stop()
+	wantState(bus.QueueState{Dead: 3})
+	if _, err := full.State(ctx, "nowhere"); !errors.Is(err, bus.ErrTopic) {
+		t.Errorf("state of nothing: got %v, want ErrTopic", err)
+	}
+}

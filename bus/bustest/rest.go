@@ -211,6 +211,10 @@ func testClose(t *testing.T, open Open) {
 	}
 	_, depth := b.Depth(ctx, Only)
 	_, dead := b.DeadLetters(ctx, Only, 1)
+	full := transport(t, b)
+	_, list := full.List(ctx, Only, 1)
+	_, replay := full.Replay(ctx, Only, bus.EveryLetter)
+	_, state := full.State(ctx, Only)
 	for what, err := range map[string]error{
 		"publish":      b.Publish(ctx, Solo, message(1)),
 		"broadcast":    b.Publish(ctx, News, message(1)),
@@ -218,6 +222,9 @@ func testClose(t *testing.T, open Open) {
 		"listen":       b.Listen(ctx, News, nil, func(bus.Message, int) {}),
 		"depth":        depth,
 		"dead letters": dead,
+		"list":         list,
+		"replay":       replay,
+		"state":        state,
 		"close":        b.Close(),
 	} {
 		if !errors.Is(err, bus.ErrClosed) {

@@ -25,18 +25,24 @@ func benchMessages() []bus.Message {
 
 // BenchmarkAgainstBare publishes and consumes rounds of 20,000 messages through
 // the bus and through the bare driver in turn, on the same queue, and reports the
-// bus's rates and their ratios to the bare ones.
+// bus's rates and their ratios to the bare ones: of publishing to the cheapest
+// message there is, and to one like ours on the same way ("alike").
 func BenchmarkAgainstBare(b *testing.B) {
 	cfg := config(b)
 	cfg.Log = nil
 	r := mustOpen(b, cfg)
 	queue := rabbit.QueueName(cfg, bustest.Only)
-	var pub, sub, barePub, bareSub time.Duration
+	exchange := rabbit.ExchangeName(cfg, bustest.Solo)
+	var pub, sub, barePub, alikePub, bareSub time.Duration
 	for b.Loop() {
 		withChannel(b, cfg.URL, func(amqpCh *amqp.Channel) {
-			barePub += timed(func() { barePublish(b, amqpCh, queue) })
+			barePub += timed(func() { barePublish(b, amqpCh, "", queue, amqp.Publishing{}) })
 		})
 		sub += timed(func() { busConsume(b, r) })
+		withChannel(b, cfg.URL, func(amqpCh *amqp.Channel) {
+			alikePub += timed(func() { barePublish(b, amqpCh, exchange, "ps2.10.Death", alike()) })
+		})
+		withChannel(b, cfg.URL, func(amqpCh *amqp.Channel) { bareConsume(b, amqpCh, queue) })
 		pub += timed(func() { busPublish(b, r) })
 		withChannel(b, cfg.URL, func(amqpCh *amqp.Channel) {
 			bareSub += timed(func() { bareConsume(b, amqpCh, queue) })
@@ -46,6 +52,7 @@ func BenchmarkAgainstBare(b *testing.B) {
 	b.ReportMetric(total/pub.Seconds(), "published/s")
 	b.ReportMetric(total/sub.Seconds(), "consumed/s")
 	b.ReportMetric(barePub.Seconds()/pub.Seconds(), "publish-ratio")
+	b.ReportMetric(alikePub.Seconds()/pub.Seconds(), "publish-ratio-alike")
 	b.ReportMetric(bareSub.Seconds()/sub.Seconds(), "consume-ratio")
 }
 
@@ -91,12 +98,21 @@ func busConsume(b *testing.B, r *rabbit.Bus) {
 	}
 }
 
+// alike has the properties of the bus's messages.
+func alike() amqp.Publishing {
+	now := time.Now()
+	return amqp.Publishing{
+		Headers:     amqp.Table{"muster-schema": int32(1), "muster-at": now.UnixNano()},
+		ContentType: "application/json", MessageId: "m", Timestamp: now, CorrelationId: "1000000",
+	}
+}
+
 // barePublish keeps 1,000 confirms outstanding.
-func barePublish(b *testing.B, amqpCh *amqp.Channel, queue string) {
+func barePublish(b *testing.B, amqpCh *amqp.Channel, exchange, key string, msg amqp.Publishing) {
 	if err := amqpCh.Confirm(false); err != nil {
 		b.Fatal(err)
 	}
-	body := make([]byte, 400)
+	msg.Body, msg.DeliveryMode = make([]byte, 400), amqp.Persistent
 	window := make(chan *amqp.DeferredConfirmation, 1000)
 	done := make(chan bool, 1)
 	go func() {
@@ -107,7 +123,7 @@ func barePublish(b *testing.B, amqpCh *amqp.Channel, queue string) {
 		done <- all
 	}()
 	for range benchSize {
-		c, err := amqpCh.PublishWithDeferredConfirm("", queue, true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: body})
+		c, err := amqpCh.PublishWithDeferredConfirm(exchange, key, true, false, msg)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -143,7 +143,8 @@ func (w *work) bury(e *entry, reason error, at time.Time) {
 	queue := w.cur.sub.queue
 	d := bus.DeadLetter{Message: e.Message, Queue: queue, Reason: clipReason(text), At: at}
 	w.dead = append(w.dead, item{
-		exchange: w.bus.layout.deadExchange(), key: queue, mandatory: true, msg: deadPublishing(d, e),
+		exchange: w.bus.layout.deadExchange(), key: queue, mandatory: true,
+		msg: d.Message, at: e.PublishedAt, headers: deadHeaders(d, e),
 	})
 }
 

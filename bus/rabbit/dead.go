@@ -15,8 +15,6 @@ import (
 // it said it has.
 const browseIdle = 2 * time.Second
 
-var _ bus.DeadLetterBox = (*Bus)(nil)
-
 // List implements bus.DeadLetterBox. While it reads, other readers see fewer.
 func (b *Bus) List(ctx context.Context, queue string, limit int) ([]bus.Letter, error) {
 	if limit <= 0 {
@@ -58,8 +56,11 @@ func (b *Bus) Replay(ctx context.Context, queue string, refs ...string) (int, er
 	return b.remove(ctx, queue, refs, func(letters []found) error {
 		items := make([]*item, len(letters))
 		for i, l := range letters {
-			msg := replayPublishing(l.Letter, l.delivery.Headers, time.Now())
-			items[i] = &item{key: b.layout.queue(queue), mandatory: true, msg: msg} // the default exchange: this queue alone
+			now := time.Now()
+			items[i] = &item{ // the default exchange: this queue alone
+				key: b.layout.queue(queue), mandatory: true, msg: l.Message, at: now,
+				headers: replayHeaders(l.Letter, l.delivery.Headers, now),
+			}
 		}
 		return b.pub.do(ctx, items)
 	})

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"muster/bus"
 )
 
 // A quorum queue reports no messages while its leader does not answer, as just
@@ -73,11 +75,50 @@ func (b *Bus) ready(ctx context.Context, name string) (int, error) {
 
 // waiting asks once.
 func (b *Bus) waiting(ctx context.Context, ch *amqp.Channel, name string) (int, error) {
-	var n atomic.Int64
+	q, err := b.ask(ctx, ch, name)
+	return q.Messages, err
+}
+
+func (b *Bus) ask(ctx context.Context, ch *amqp.Channel, name string) (amqp.Queue, error) {
+	var answer atomic.Pointer[amqp.Queue] // a late one must not race
 	err := b.subLink.await(ctx, func() error {
 		q, err := ch.QueueDeclarePassive(name, true, false, false, false, nil)
-		n.Store(int64(q.Messages))
+		answer.Store(&q)
 		return err
 	}, nil)
-	return int(n.Load()), err
+	if err != nil {
+		return amqp.Queue{}, err
+	}
+	return *answer.Load(), nil
+}
+
+// State implements bus.Transport. Consumers are processes: each has one consumer,
+// which its calls of Consume share.
+func (b *Bus) State(ctx context.Context, queue string) (state bus.QueueState, err error) {
+	if state.Unsettled, err = b.Depth(ctx, queue); err != nil {
+		return state, err
+	}
+	if err := b.enter(); err != nil {
+		return state, err
+	}
+	defer b.running.Done()
+	ctx, stop := b.bound(ctx)
+	defer stop()
+	if state.Dead, err = b.ready(ctx, b.layout.dead(queue)); err != nil {
+		return state, fmt.Errorf("dead letters of %s: %w", queue, err)
+	}
+	if state.Consumers, err = b.consumers(ctx, b.layout.queue(queue)); err != nil {
+		return state, fmt.Errorf("consumers of %s: %w", queue, err)
+	}
+	return state, nil
+}
+
+func (b *Bus) consumers(ctx context.Context, name string) (int, error) {
+	ch, conn, err := b.subLink.channel(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer closeChannel(ch, conn)
+	q, err := b.ask(ctx, ch, name)
+	return q.Consumers, err
 }

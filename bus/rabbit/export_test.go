@@ -3,7 +3,9 @@ package rabbit
 import (
 	"context"
 	"maps"
+	"net"
 	"slices"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -23,6 +25,20 @@ func Names(cfg Config) (exchanges, queues []string) {
 
 // QueueName returns a queue's name on the broker.
 func QueueName(cfg Config, queue string) string { return newLayout(cfg.withDefaults()).queue(queue) }
+
+// ExchangeName returns the name of a topic's exchange on the broker.
+func ExchangeName(cfg Config, topic string) string {
+	return newLayout(cfg.withDefaults()).exchange(topic)
+}
+
+// A Socket is what a bus writes to.
+type Socket struct{ socket }
+
+// NewSocket returns one over c.
+func NewSocket(c net.Conn) *Socket { return &Socket{socket{Conn: c, limit: time.Second}} }
+
+func (s *Socket) Hold()          { s.hold() }
+func (s *Socket) Release() error { return s.release() }
 
 // DropSession ends the connection for consuming, as a network would.
 func (b *Bus) DropSession(ctx context.Context) error {
@@ -49,10 +65,11 @@ func (b *Bus) SetBlocked(ctx context.Context, blocked bool) error {
 // AfterRefusal returns what Publish returns when the broker refuses its message on a
 // topic with a work queue, or on one that only listeners hear.
 func AfterRefusal(work bool) error {
-	p := newPublisher(&Bus{cfg: Config{}.withDefaults()})
+	p := newPublisher(&Bus{cfg: Config{}.withDefaults(), meters: newMetrics()})
 	c := &call{left: 1, done: make(chan error, 1)}
-	s := &pubSession{pending: map[uint64]*item{1: {call: c, mandatory: work}}}
-	p.confirmed(s, amqp.Confirmation{DeliveryTag: 1})
+	s := &pubSession{pending: make([]*item, 10), first: 1}
+	p.written(s, &item{call: c, mandatory: work})
+	p.confirmed(s, amqp.Confirmation{DeliveryTag: 1}, nil)
 	return <-c.done
 }
 
@@ -68,5 +85,5 @@ type Tracker struct{ t tracker }
 
 func (t *Tracker) Arrived(tag uint64) { t.t.arrived(tag) }
 func (t *Tracker) Settle(tag uint64)  { t.t.settle(tag) }
-func (t *Tracker) Advance() uint64    { return t.t.advance() }
+func (t *Tracker) Advance() uint64    { tag, _ := t.t.advance(); return tag }
 func (t *Tracker) Loose() []uint64    { return t.t.loose() }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"muster/bus"
@@ -100,6 +102,8 @@ func TestCutConnectionsLoseNothing(t *testing.T) {
 	p := mustProxy(t, cfg.URL)
 	own := cfg
 	own.URL = p.URL(cfg.URL)
+	reg := prometheus.NewRegistry()
+	own.Registerer = reg
 	b := mustOpen(t, own)
 	const publishes, each = 40, 100
 	s := &seen{times: make(map[string]int)}
@@ -122,6 +126,21 @@ func TestCutConnectionsLoseNothing(t *testing.T) {
 	}
 	if p.Made() < 4 {
 		t.Errorf("%d connections: nothing was cut", p.Made())
+	}
+	const all = publishes * each
+	eventually(t, "everything is acknowledged", func() bool {
+		return metric(t, reg, "muster_broker_acknowledged_total")+metric(t, reg, "muster_broker_late_total") >= all
+	})
+	if got := metric(t, reg, "muster_broker_confirmed_total"); got < all {
+		t.Errorf("%v confirmed, want %d or more", got, all)
+	}
+	if made := metric(t, reg, "muster_broker_connections_total"); made < 4 {
+		t.Errorf("%v connections counted, want 4 or more", made)
+	}
+	for _, name := range []string{"muster_broker_unconfirmed", "muster_broker_waiting", "muster_broker_blocked", "muster_broker_blocked_seconds_total"} {
+		if got := metric(t, reg, name); got != 0 {
+			t.Errorf("%s is %v at rest, want 0", name, got)
+		}
 	}
 }
 

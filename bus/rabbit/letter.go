@@ -55,8 +55,8 @@ func diedAt(d *amqp.Delivery) time.Time {
 	return d.Timestamp.UTC()
 }
 
-// deadPublishing is a delivery on its way to the dead letters.
-func deadPublishing(d bus.DeadLetter, e *entry) amqp.Publishing {
+// deadHeaders are those of a delivery on its way to the dead letters.
+func deadHeaders(d bus.DeadLetter, e *entry) amqp.Table {
 	h := carried(e.headers)
 	h[headerAt] = e.PublishedAt.UnixNano()
 	h[headerKey] = d.Key
@@ -64,17 +64,17 @@ func deadPublishing(d bus.DeadLetter, e *entry) amqp.Publishing {
 	h[headerQueue] = d.Queue
 	h[headerDied] = d.At.UnixNano()
 	h[headerAttempts] = int64(e.Attempt)
-	return publishing(d.Message, e.PublishedAt, h)
+	return h
 }
 
-// replayPublishing is a dead letter on its way back. Its schema stays what it was:
-// the body has not changed.
-func replayPublishing(l bus.Letter, original amqp.Table, now time.Time) amqp.Publishing {
+// replayHeaders are those of a dead letter on its way back. Its schema stays what it
+// was: the body has not changed.
+func replayHeaders(l bus.Letter, original amqp.Table, now time.Time) amqp.Table {
 	h := carried(original)
 	h[headerAt] = now.UnixNano()
 	h[headerKey] = l.Key
 	h[headerReplayed] = now.UnixNano()
-	return publishing(l.Message, now, h)
+	return h
 }
 
 // Bounds of the headers that go along with a message put aside or replayed.

@@ -42,7 +42,7 @@ type link struct {
 // A conn is one connection from its beginning to its end.
 type conn struct {
 	*amqp.Connection
-	raw     net.Conn
+	raw     *socket
 	madeAt  time.Time
 	blocked atomic.Bool
 	stale   atomic.Bool   // the topology must be declared again
@@ -103,7 +103,7 @@ func (l *link) dial(ctx context.Context) (*conn, error) {
 			if err != nil {
 				return nil, err
 			}
-			c.raw = &boundedConn{Conn: raw, limit: 4 * cfg.Heartbeat}
+			c.raw = &socket{Conn: raw, limit: 4 * cfg.Heartbeat}
 			cut = context.AfterFunc(ctx, func() { _ = raw.Close() }) // ends the handshake
 			return c.raw, raw.SetDeadline(time.Now().Add(shakeLimit))
 		},
@@ -152,9 +152,13 @@ func dialError(err error) error {
 func (l *link) tend(c *conn) {
 	ended := c.NotifyClose(make(chan *amqp.Error, 1))
 	blocked := c.NotifyBlocked(make(chan amqp.Blocking, 1))
+	l.bus.meters.connections.WithLabelValues(l.name).Inc()
+	connected := l.bus.meters.connected.WithLabelValues(l.name)
+	connected.Set(1)
 	l.tasks.Go(func() {
 		for b := range blocked {
 			c.blocked.Store(b.Active)
+			l.bus.meters.blocked.run(b.Active)
 			if b.Active {
 				l.bus.log.Warn("message broker blocks publishing", "reason", b.Reason)
 			} else {
@@ -168,6 +172,10 @@ func (l *link) tend(c *conn) {
 			l.bus.log.Warn("connection to the message broker lost", "link", l.name, "err", err)
 		}
 		_ = c.raw.Close()
+		if c.blocked.Load() {
+			l.bus.meters.blocked.run(false)
+		}
+		connected.Set(0)
 		close(c.done)
 		l.wake()
 	})
@@ -265,18 +273,4 @@ func closeChannel(ch *amqp.Channel, c *conn) {
 	t := time.AfterFunc(closeLimit, c.kill)
 	defer t.Stop()
 	_ = ch.Close() // it is the end either way
-}
-
-// A boundedConn gives up writing to a peer that does not read, so that the driver's
-// locks are not held for ever.
-type boundedConn struct {
-	net.Conn
-	limit time.Duration
-}
-
-func (c *boundedConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.limit)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
 }

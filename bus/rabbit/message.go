@@ -40,14 +40,6 @@ func headers(now time.Time) amqp.Table {
 	return amqp.Table{headerSchema: int32(Schema), headerAt: now.UnixNano()}
 }
 
-// publishing is m with the given headers.
-func publishing(m bus.Message, now time.Time, h amqp.Table) amqp.Publishing {
-	return amqp.Publishing{
-		Headers: h, ContentType: contentType, DeliveryMode: amqp.Persistent,
-		MessageId: m.ID, Timestamp: now, Body: m.Body,
-	}
-}
-
 // decode reads a delivery, of whatever sender.
 func decode(d *amqp.Delivery) bus.Delivery {
 	return bus.Delivery{

@@ -1,12 +1,10 @@
 package rabbit
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -27,8 +25,10 @@ type publisher struct {
 	cond *sync.Cond
 
 	mu      sync.Mutex
-	waiting []*item // not written, or to be written again
-	seq     map[string]uint64
+	waiting []*item           // not written, or to be written again
+	pending int               // of the current session: written, not confirmed
+	serial  uint64            // of the last mandatory message
+	heard   map[string]uint64 // number of the last other message, by exchange
 }
 
 // An item is one message on its way.
@@ -37,8 +37,22 @@ type item struct {
 	exchange  string
 	key       string
 	mandatory bool
-	msg       amqp.Publishing
-	seq       uint64 // within the exchange; 0 before it is first written
+	msg       bus.Message
+	at        time.Time
+	headers   amqp.Table // the driver only reads them: items may share them
+	seq       uint64     // 0 before it is first written
+}
+
+// publishing is the item as it goes over the wire.
+func (it *item) publishing(id string) amqp.Publishing {
+	p := amqp.Publishing{
+		Headers: it.headers, ContentType: contentType, DeliveryMode: amqp.Persistent,
+		MessageId: it.msg.ID, Timestamp: it.at, Body: it.msg.Body, CorrelationId: strconv.FormatUint(it.seq, 10),
+	}
+	if !it.mandatory {
+		p.AppId = id // whoever listens counts by it what is missing
+	}
+	return p
 }
 
 // A call is one Publish that waits for its messages.
@@ -50,7 +64,7 @@ type call struct {
 }
 
 func newPublisher(b *Bus) *publisher {
-	p := &publisher{bus: b, id: rand.Text(), seq: make(map[string]uint64)}
+	p := &publisher{bus: b, id: rand.Text(), heard: make(map[string]uint64)}
 	p.cond = sync.NewCond(&p.mu)
 	return p
 }
@@ -81,7 +95,7 @@ func (b *Bus) Publish(ctx context.Context, topic string, messages ...bus.Message
 	store := make([]item, len(messages))
 	exchange := b.layout.exchange(topic)
 	for i, m := range messages {
-		store[i] = item{exchange: exchange, key: m.Key, mandatory: len(queues) > 0, msg: publishing(m, now, h)}
+		store[i] = item{exchange: exchange, key: m.Key, mandatory: len(queues) > 0, msg: m, at: now, headers: h}
 		items[i] = &store[i]
 	}
 	ctx, stop := b.bound(ctx)
@@ -125,6 +139,19 @@ func (p *publisher) do(ctx context.Context, items []*item) error {
 	return ctx.Err()
 }
 
+// unconfirmed and unwritten are for the metrics.
+func (p *publisher) unconfirmed() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pending
+}
+
+func (p *publisher) unwritten() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.waiting)
+}
+
 func (p *publisher) wake() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -151,14 +178,26 @@ func (p *publisher) run() {
 	}
 }
 
+// runLength is how many messages are written at a time, at most.
+const runLength = 250
+
 // A pubSession is one channel for publishing. The publisher's mutex guards it.
 type pubSession struct {
-	conn     *conn
-	tag      uint64 // of the last message written
-	pending  map[uint64]*item
-	progress time.Time // when the broker last confirmed, or had nothing to
-	over     bool
+	conn *conn
+	// pending are the messages written and not confirmed, by tag modulo its length,
+	// which is the window: tags from first to last. nil is one confirmed early.
+	pending     []*item
+	first, last uint64
+	open        int       // how many of pending are not nil
+	full        bool      // the writer waits for room in the window
+	progress    time.Time // when the broker last confirmed, or had nothing to
+	over        bool
 }
+
+func (s *pubSession) slot(tag uint64) **item { return &s.pending[tag%uint64(len(s.pending))] }
+
+// room is how many messages may be written.
+func (s *pubSession) room() int { return len(s.pending) - int(s.last+1-s.first) }
 
 // session publishes on one channel until it ends. It reports whether anything was
 // confirmed.
@@ -175,57 +214,82 @@ func (p *publisher) session(ctx context.Context) (worked bool, err error) {
 	if err := p.bus.pubLink.await(ctx, func() error { return ch.Confirm(false) }, nil); err != nil {
 		return false, fmt.Errorf("ask for confirms: %w", err)
 	}
-	s := &pubSession{conn: conn, pending: make(map[uint64]*item), progress: time.Now()}
+	s := &pubSession{conn: conn, pending: make([]*item, p.bus.cfg.Window), first: 1, progress: time.Now()}
 	read := make(chan struct{})
 	p.bus.work.Go(func() {
 		defer close(read)
 		p.read(s, returns, confirms)
 	})
+	var run []*item
 	for err == nil {
-		it := p.next(ctx, s)
-		if it == nil {
+		if run = p.next(ctx, s, run[:0]); len(run) == 0 {
 			break
 		}
-		err = ch.Publish(it.exchange, it.key, it.mandatory, false, it.msg)
+		err = p.write(ch, conn, run)
 	}
 	closeChannel(ch, conn)
 	<-read
-	p.requeue(s)
-	return s.tag > uint64(len(s.pending)), err
+	return p.requeue(s), err
 }
 
-// next waits until a message may be written and notes it as written; nil means
-// that the session is over.
-func (p *publisher) next(ctx context.Context, s *pubSession) *item {
+// write sends a run of messages in as few packets as they fit in: the driver alone
+// would send each by itself.
+func (p *publisher) write(ch *amqp.Channel, conn *conn, run []*item) error {
+	conn.raw.hold()
+	var err error
+	for _, it := range run {
+		if err = ch.Publish(it.exchange, it.key, it.mandatory, false, it.publishing(p.id)); err != nil {
+			break
+		}
+	}
+	if held := conn.raw.release(); held != nil {
+		conn.kill() // the driver does not know that a part is missing
+		err = errors.Join(err, held)
+	}
+	return err
+}
+
+// next waits until messages may be written, notes them as written and appends them
+// to run; none means that the session is over.
+func (p *publisher) next(ctx context.Context, s *pubSession, run []*item) []*item {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
-		switch {
-		case s.over || ctx.Err() != nil:
-			return nil
-		case len(p.waiting) > 0 && len(s.pending) < p.bus.cfg.Window && !s.conn.blocked.Load():
-			it := p.waiting[0]
-			p.waiting[0] = nil
-			p.waiting = p.waiting[1:]
-			p.written(s, it)
-			return it
+		if s.over || ctx.Err() != nil {
+			return run
+		}
+		s.full = s.room() <= 0
+		if n := min(len(p.waiting), s.room(), runLength); n > 0 && !s.conn.blocked.Load() {
+			for _, it := range p.waiting[:n] {
+				p.written(s, it)
+			}
+			run = append(run, p.waiting[:n]...)
+			clear(p.waiting[:n])
+			p.waiting = p.waiting[n:]
+			p.pending = s.open
+			return run
 		}
 		p.cond.Wait()
 	}
 }
 
 func (p *publisher) written(s *pubSession, it *item) {
-	if it.seq == 0 {
-		p.seq[it.exchange]++
-		it.seq = p.seq[it.exchange]
-		it.msg.AppId = p.id
-		it.msg.CorrelationId = strconv.FormatUint(it.seq, 10)
+	switch {
+	case it.seq != 0:
+		p.bus.meters.rewritten.Inc()
+	case it.mandatory:
+		p.serial++
+		it.seq = p.serial
+	default:
+		p.heard[it.exchange]++
+		it.seq = p.heard[it.exchange]
 	}
-	if len(s.pending) == 0 {
+	if s.open == 0 {
 		s.progress = time.Now()
 	}
-	s.tag++
-	s.pending[s.tag] = it
+	s.last++
+	*s.slot(s.last) = it
+	s.open++
 }
 
 // read takes what the broker says until the session ends.
@@ -245,7 +309,7 @@ func (p *publisher) read(s *pubSession, returns <-chan amqp.Return, confirms <-c
 				confirms = nil
 				break
 			}
-			p.confirmed(s, c)
+			p.confirmed(s, c, confirms)
 		case <-tick.C:
 			p.doubt(s)
 		}
@@ -260,61 +324,90 @@ func (p *publisher) read(s *pubSession, returns <-chan amqp.Return, confirms <-c
 func (p *publisher) returned(s *pubSession, r amqp.Return) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	seq, _ := strconv.ParseUint(r.CorrelationId, 10, 64)
 	for _, it := range s.pending {
-		if it.exchange == r.Exchange && it.msg.CorrelationId == r.CorrelationId {
+		if it != nil && it.mandatory && it.seq == seq {
 			it.call.fail(fmt.Errorf("%w: %s (exchange %q, key %q)", ErrUnroutable, r.ReplyText, r.Exchange, r.RoutingKey))
 		}
 	}
+	p.bus.meters.returned.Inc()
 	s.over = true // the next session declares the topology anew
 	p.bus.log.Warn("a message was unroutable, declaring the topology again", "exchange", r.Exchange, "key", r.RoutingKey)
 	s.conn.stale.Store(true)
 	p.cond.Broadcast()
 }
 
-// confirmed settles one message. A refused one that no work queue should have is
-// settled too: the queue of a listener died with the message on its way (measured
-// on 4.3), the others have it, and that listener counts what it missed.
-func (p *publisher) confirmed(s *pubSession, c amqp.Confirmation) {
+// confirmed settles one message, and those whose confirms have come since.
+func (p *publisher) confirmed(s *pubSession, c amqp.Confirmation, more <-chan amqp.Confirmation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	it, ok := s.pending[c.DeliveryTag]
-	if !ok {
-		return
+	acks := 0
+	for n := len(more); ; n-- {
+		if p.settle(s, c) && c.Ack {
+			acks++
+		}
+		if n <= 0 {
+			break
+		}
+		c = <-more // one of those that were there; the zero value after a close does nothing
 	}
-	delete(s.pending, c.DeliveryTag)
+	p.bus.meters.confirmed.Add(float64(acks))
 	s.progress = time.Now()
+	p.pending = s.open
+	if s.full && s.room() > 0 {
+		p.cond.Signal() // the writer is the only one that waits
+	}
+}
+
+// settle decides one message; false if it is decided already. A refused one that no
+// work queue should have is settled too: the queue of a listener died with the
+// message on its way (measured on 4.3), the others have it, and that listener
+// counts what it missed.
+func (p *publisher) settle(s *pubSession, c amqp.Confirmation) bool {
+	if c.DeliveryTag < s.first || c.DeliveryTag > s.last || *s.slot(c.DeliveryTag) == nil {
+		return false
+	}
+	it := *s.slot(c.DeliveryTag)
+	*s.slot(c.DeliveryTag) = nil
+	s.open--
+	for s.first <= s.last && *s.slot(s.first) == nil {
+		s.first++
+	}
+	if !c.Ack {
+		p.bus.meters.refused.Inc()
+	}
 	if !c.Ack && it.mandatory {
 		it.call.fail(fmt.Errorf("%w: the broker refused a message", bus.ErrFull))
 	}
 	it.call.settle()
-	if len(s.pending) == p.bus.cfg.Window-1 {
-		p.cond.Signal() // the writer is the only one that waits
-	}
+	return true
 }
 
 // doubt cuts a connection whose confirms have stopped.
 func (p *publisher) doubt(s *pubSession) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(s.pending) == 0 || s.conn.blocked.Load() {
+	if s.open == 0 || s.conn.blocked.Load() {
 		s.progress = time.Now()
 		return
 	}
 	if late := time.Since(s.progress); late > p.bus.cfg.ConfirmTimeout {
-		p.bus.log.Warn("message broker does not confirm, connecting anew", "pending", len(s.pending), "for", late)
+		p.bus.log.Warn("message broker does not confirm, connecting anew", "pending", s.open, "for", late)
 		s.conn.kill()
 	}
 }
 
-// requeue puts what was not confirmed before everything else, in its order.
-func (p *publisher) requeue(s *pubSession) {
+// requeue puts what was not confirmed before everything else, in its order. It
+// reports whether anything was confirmed.
+func (p *publisher) requeue(s *pubSession) (worked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.pending = 0
 	var again []*item
-	for _, tag := range slices.SortedFunc(maps.Keys(s.pending), cmp.Compare[uint64]) {
-		it := s.pending[tag]
+	for tag := s.first; tag <= s.last; tag++ {
+		it := *s.slot(tag)
 		switch {
-		case it.call.gone:
+		case it == nil || it.call.gone:
 		case it.call.err != nil: // refused already: it is not tried again
 			it.call.settle()
 		default:
@@ -322,6 +415,7 @@ func (p *publisher) requeue(s *pubSession) {
 		}
 	}
 	p.waiting = append(again, p.waiting...)
+	return s.last > uint64(s.open)
 }
 
 // fail notes the first refusal of a call.

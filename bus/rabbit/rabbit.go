@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"muster/bus"
 	"muster/internal/outage"
 )
@@ -55,6 +57,8 @@ type Config struct {
 	URL      string
 	Topology bus.Topology
 	Log      *slog.Logger // nil discards
+	// Registerer gets the metrics of the connections; nil registers none.
+	Registerer prometheus.Registerer
 	// TLS is used with amqps://. nil trusts the system's roots.
 	TLS *tls.Config
 	// Namespace begins the name of everything on the broker.
@@ -124,6 +128,7 @@ type Bus struct {
 	cfg    Config
 	log    *slog.Logger
 	layout layout
+	meters *metrics
 
 	pubLink, subLink *link
 	pub              *publisher
@@ -143,7 +148,7 @@ type Bus struct {
 	deadMu sync.Mutex // one reader of dead letters at a time
 }
 
-var _ bus.Bus = (*Bus)(nil)
+var _ bus.Transport = (*Bus)(nil)
 
 // Open connects, declares the topology, and returns a Bus. A broker that does not
 // answer is tried again for OpenTimeout, and the log says so. ErrTopology,
@@ -156,15 +161,18 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	}
 	b := &Bus{
 		cfg: cfg, log: cfg.Log.With("broker", address), layout: newLayout(cfg),
-		subs: make(map[string]*subscription),
+		meters: newMetrics(), subs: make(map[string]*subscription),
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.down, b.sink = context.WithCancel(context.Background())
 	watch := outage.New(b.log, nil, "message broker does not answer, trying again", "message broker answers again")
 	b.pub = newPublisher(b)
-	b.pubLink = newLink(b, "publish", watch, b.pub.wake)
-	b.subLink = newLink(b, "consume", watch, func() {})
-	if err := b.connect(ctx); err != nil {
+	b.pubLink = newLink(b, linkPublish, watch, b.pub.wake)
+	b.subLink = newLink(b, linkConsume, watch, func() {})
+	if err = b.meters.register(cfg.Registerer, b); err == nil {
+		err = b.connect(ctx)
+	}
+	if err != nil {
 		b.cancel()
 		b.sink()
 		b.pubLink.close()

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"muster/bus"
@@ -96,6 +98,38 @@ func mustOpen(t testing.TB, cfg rabbit.Config) *rabbit.Bus {
 	}
 	t.Cleanup(func() { _ = b.Close() }) // some tests close it themselves
 	return b
+}
+
+// metric sums up the series of a metric whose labels have the given values, in any
+// order.
+func metric(t testing.TB, reg *prometheus.Registry, name string, values ...string) (sum float64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			matching := 0
+			for _, l := range m.GetLabel() {
+				if slices.Contains(values, l.GetValue()) {
+					matching++
+				}
+			}
+			if matching == len(values) {
+				found = true
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	if !found {
+		t.Fatalf("there is no metric %s %v", name, values)
+	}
+	return sum
 }
 
 func TestRabbitKeepsTheContract(t *testing.T) {

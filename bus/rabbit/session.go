@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"muster/bus"
@@ -22,9 +23,12 @@ const firstLimit = 100 * time.Millisecond
 // takes what has arrived, so that nothing waits behind a busy consumer here. It
 // has one session after the other.
 type subscription struct {
-	bus    *Bus
-	queue  string
-	refs   int // guarded by Bus.mu
+	bus   *Bus
+	queue string
+	refs  int // guarded by Bus.mu
+
+	acknowledged, late prometheus.Counter
+
 	cancel context.CancelFunc
 	ended  chan struct{}
 
@@ -66,7 +70,10 @@ func (b *Bus) join(queue string) *subscription {
 	defer b.mu.Unlock()
 	s, ok := b.subs[queue]
 	if !ok {
-		s = &subscription{bus: b, queue: queue, ended: make(chan struct{})}
+		s = &subscription{
+			bus: b, queue: queue, ended: make(chan struct{}),
+			acknowledged: b.meters.acknowledged.WithLabelValues(queue), late: b.meters.late.WithLabelValues(queue),
+		}
 		s.cond = sync.NewCond(&s.mu)
 		ctx, cancel := context.WithCancel(b.down)
 		s.cancel = cancel
@@ -261,13 +268,14 @@ func (cur *session) settle(batch []*entry) {
 	cur.ackMu.Lock()
 	defer cur.ackMu.Unlock()
 	if cur.over {
+		cur.sub.late.Add(float64(len(batch)))
 		return // the broker has given it to somebody else
 	}
 	for _, e := range batch {
 		cur.acks.settle(e.tag)
 	}
-	if tag := cur.acks.advance(); tag > 0 {
-		cur.ack(tag, true)
+	if tag, n := cur.acks.advance(); tag > 0 {
+		cur.ack(tag, n)
 	}
 	if cur.acks.deferred() && cur.later == nil {
 		cur.later = time.AfterFunc(stragglers, cur.flush)
@@ -283,16 +291,21 @@ func (cur *session) flush() {
 		return
 	}
 	for _, tag := range cur.acks.loose() {
-		cur.ack(tag, false)
+		cur.ack(tag, 0)
 	}
 }
 
-// ack needs no answer: a lost one means that the messages come again.
-func (cur *session) ack(tag uint64, multiple bool) {
-	if err := cur.ch.Ack(tag, multiple); err != nil {
+// ack acknowledges a tag and up to n settled ones before it; 0 means it alone. It
+// needs no answer: a lost one means that the messages come again.
+func (cur *session) ack(tag uint64, n int) {
+	count := float64(max(n, 1))
+	if err := cur.ch.Ack(tag, n > 0); err != nil {
 		cur.sub.bus.log.Debug("acknowledgement not sent", "queue", cur.sub.queue, "err", err)
+		cur.sub.late.Add(count)
 		cur.over = true
+		return
 	}
+	cur.sub.acknowledged.Add(count)
 }
 
 // abandon makes the broker take everything back, by ending the channel.

@@ -36,19 +36,20 @@ func (t *tracker) settle(tag uint64) {
 }
 
 // advance forgets the settled tags before the first open one. It returns the tag
-// to acknowledge "multiple" with; 0 means none.
-func (t *tracker) advance() (last uint64) {
+// to acknowledge "multiple" with, 0 for none, and how many that settles.
+func (t *tracker) advance() (last uint64, count int) {
 	n := 0
 	for n < len(t.states) && t.states[n] != tagOpen {
 		if t.states[n] == tagSettled {
 			last = t.first + uint64(n)
 			t.ready--
+			count++
 		}
 		n++
 	}
 	t.states = t.states[n:]
 	t.first += uint64(n)
-	return last
+	return last, count
 }
 
 // deferred reports whether settled tags wait behind an open one.

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"muster/bus"
+	"muster/bus/metered"
 	"muster/bus/rabbit"
 	"muster/lease"
 	"muster/lease/redis"
@@ -16,30 +17,37 @@ import (
 func (d *deps) openBus(ctx context.Context) error {
 	switch {
 	case d.cfg.Bus.InMemory():
-		d.useBus(bus.NewMemory(topology()))
-		return nil
+		return d.useBus(bus.NewMemory(topology()))
 	case d.cfg.Bus.Shared():
 		return d.openBroker(ctx)
 	}
 	return d.openSpool(ctx)
 }
 
-func (d *deps) useBus(b bus.Bus) {
-	d.bus = b
-	d.closers = append(d.closers, b.Close)
+// useBus hands the roles a bus that counts what goes through it.
+func (d *deps) useBus(b bus.Transport) error {
+	counting, err := metered.New(metered.Config{
+		Transport: b, Topology: topology(), Registerer: d.registry, Log: d.log.With("part", "bus"),
+	})
+	if err != nil {
+		return errors.Join(err, b.Close())
+	}
+	d.bus = counting
+	d.closers = append(d.closers, counting.Close)
+	return nil
 }
 
 // openBroker opens the bus over RabbitMQ, which waits a while for a broker that
 // does not answer.
 func (d *deps) openBroker(ctx context.Context) error {
 	b, err := rabbit.Open(ctx, rabbit.Config{
-		URL: string(d.cfg.Bus.URL), Topology: topology(), Namespace: d.cfg.Bus.Namespace, Log: d.log.With("part", "bus"),
+		URL: string(d.cfg.Bus.URL), Topology: topology(), Namespace: d.cfg.Bus.Namespace,
+		Log: d.log.With("part", "bus"), Registerer: d.registry,
 	})
 	if err != nil {
 		return wrongSetting(d.cfg, "bus.url", err)
 	}
-	d.useBus(b)
-	return nil
+	return d.useBus(b)
 }
 
 // openLease opens the lease service that the settings ask for.
@@ -74,8 +82,7 @@ func (d *deps) openSpool(ctx context.Context) error {
 	if err != nil {
 		return wrongSetting(d.cfg, "bus.url", err)
 	}
-	d.useBus(b)
-	return nil
+	return d.useBus(b)
 }
 
 // spoolFile returns the database handle the spool lives in: the store's own, or
