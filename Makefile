@@ -3,7 +3,7 @@
 GO    ?= go
 TOOLS  = $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help demo build test test-mysql check lint bench web services-up services-down
+.PHONY: told help demo build test test-mysql check lint bench web services-up services-down
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ bench: ## run every benchmark; COUNT=10 for figures to compare with benchstat
 
 web: ## build the pages' files anew; commit notifier/web/dist afterwards
 	cd notifier/web && npm ci --no-audit --no-fund && npm run build
+
+told: ## who is told what: every scenario, and ten minutes of a town of 2,000 people
+	@TOLD_FULL=1 scripts/services run $(GO) test -count=1 -v -timeout=60m ./internal/told
 
 services-up: ## start MariaDB, RabbitMQ and three Redis for tests by hand
 	@scripts/services up

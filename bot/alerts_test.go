@@ -498,7 +498,7 @@ func TestWhatADeletedDigestShouldHaveSaidIsSaidAnew(t *testing.T) {
 func TestNewsGoBeforeChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		b := newBudget()
+		b := newBudget(alertsPerSec)
 		const each = 20
 		order := make(chan bool, 2*each)
 		for i := range 2 * each {

@@ -54,6 +54,9 @@ type Config struct {
 	ReconnectMin  time.Duration // first delay after a lost connection; 1 s
 	ReconnectMax  time.Duration // largest; 1 min
 	Poll          time.Duration // between looks at the outbox without a nudge; 1 s
+	// AlertsPerSecond bounds the requests that alerts may take of Discord's 50 a
+	// second; 25.
+	AlertsPerSecond int
 }
 
 func (c Config) withDefaults() Config {
@@ -71,6 +74,9 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.ReconnectMin, time.Second)
 	orDefault(&c.ReconnectMax, time.Minute)
 	orDefault(&c.Poll, time.Second)
+	if c.AlertsPerSecond <= 0 {
+		c.AlertsPerSecond = alertsPerSec
+	}
 	c.PageURL = strings.TrimSuffix(c.PageURL, "/")
 	return c
 }

@@ -15,8 +15,8 @@ type budget struct {
 	first, second chan struct{} // what one request costs is received from one of them
 }
 
-func newBudget() *budget {
-	return &budget{limit: rate.NewLimiter(alertsPerSec, 5), first: make(chan struct{}), second: make(chan struct{})}
+func newBudget(perSec int) *budget {
+	return &budget{limit: rate.NewLimiter(rate.Limit(perSec), 5), first: make(chan struct{}), second: make(chan struct{})}
 }
 
 // run hands out what there is until ctx ends.

@@ -143,6 +143,18 @@ func (s *Server) AddUser(u User) (User, error) {
 	return *s.world.user(u.ID), nil
 }
 
+// DMChannel returns the id of a user's DM with the bot, as opening it would; "" if
+// there is no such user.
+func (s *Server) DMChannel(user string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.world.findUser(user)
+	if u == nil {
+		return ""
+	}
+	return s.world.dms[u.ID]
+}
+
 // SetDMs opens or closes a user's DMs; to closed ones, messages fail with
 // 50007.
 func (s *Server) SetDMs(user string, open bool) error {
