@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"muster/internal/tlsfiles"
 )
 
 // Bounds of what a MySQL server may take. The DSN may say otherwise of dialling,
@@ -59,7 +61,7 @@ func (s *Store) openMySQL(ctx context.Context, dsn string) error {
 		return errors.Join(err, s.w.Close())
 	}
 	if err := s.w.PingContext(ctx); err != nil {
-		return errors.Join(fmt.Errorf("%w: mysql at %s: %w", ErrUnreachable, address(dsn), err), s.w.Close(), s.long.Close())
+		return errors.Join(fmt.Errorf("%w: mysql at %s: %w", ErrUnreachable, address(dsn), tlsfiles.Explain(err)), s.w.Close(), s.long.Close())
 	}
 	if s.replicas, err = s.openReplicas(); err != nil {
 		return errors.Join(err, s.w.Close(), s.long.Close())
@@ -125,12 +127,34 @@ func mysqlConfig(dsn string, answer time.Duration) (*mysql.Config, error) {
 	if cfg.Params == nil {
 		cfg.Params = map[string]string{}
 	}
+	if err := secure(cfg); err != nil {
+		return nil, fmt.Errorf("%w: mysql: %w", ErrURL, err)
+	}
 	cfg.Params["time_zone"] = "'+00:00'"
 	cfg.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 	cfg.Params["innodb_lock_wait_timeout"] = seconds(lockLimit)
 	cfg.Params["lock_wait_timeout"] = seconds(tableLimit)
 	cfg.Params["wait_timeout"] = seconds(frozenLimit)
 	return cfg, nil
+}
+
+// secure sets up TLS where the DSN names files for it, as cacertfile, certfile,
+// keyfile or server_name_indication: the driver by itself knows names only that a
+// program has registered. Without them the DSN's tls= says what it says.
+func secure(cfg *mysql.Config) error {
+	files := tlsfiles.Cut(func(name string) string {
+		defer delete(cfg.Params, name)
+		return cfg.Params[name]
+	})
+	if !files.Given() {
+		return nil
+	}
+	if cfg.TLSConfig != "" && cfg.TLSConfig != "true" {
+		return fmt.Errorf("tls=%s contradicts the certificates that are named: leave it out", cfg.TLSConfig)
+	}
+	var err error
+	cfg.TLS, err = files.Config()
+	return err
 }
 
 func seconds(d time.Duration) string { return fmt.Sprint(int(d / time.Second)) }

@@ -12,6 +12,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"muster/internal/outage"
+	"muster/internal/tlsfiles"
 )
 
 // Delays between attempts to connect, and limits of single steps.
@@ -95,8 +96,12 @@ func (l *link) dial(ctx context.Context) (*conn, error) {
 	cfg := l.bus.cfg
 	c := &conn{madeAt: time.Now(), done: make(chan struct{})}
 	cut := func() bool { return true }
+	secure, err := l.bus.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
 	amqpCfg := amqp.Config{
-		Heartbeat: cfg.Heartbeat, TLSClientConfig: cfg.TLS, Recovery: nil, // see the package comment
+		Heartbeat: cfg.Heartbeat, TLSClientConfig: secure, Recovery: nil, // see the package comment
 		Properties: amqp.Table{"product": "muster", "connection_name": cfg.Namespace + " " + l.name},
 		Dial: func(network, addr string) (net.Conn, error) {
 			raw, err := (&net.Dialer{Timeout: dialLimit}).DialContext(ctx, network, addr)
@@ -108,7 +113,6 @@ func (l *link) dial(ctx context.Context) (*conn, error) {
 			return c.raw, raw.SetDeadline(time.Now().Add(shakeLimit))
 		},
 	}
-	var err error
 	c.Connection, err = amqp.DialConfig(cfg.URL, amqpCfg)
 	if err != nil {
 		cut()
@@ -140,6 +144,9 @@ func dialError(err error) error {
 	var broker *amqp.Error
 	if errors.As(err, &broker) && (broker.Code == amqp.AccessRefused || broker.Code == amqp.NotAllowed) {
 		return fmt.Errorf("%w: %s", ErrAccess, broker.Reason)
+	}
+	if explained := tlsfiles.Explain(err); errors.Is(explained, tlsfiles.ErrTrust) {
+		return fmt.Errorf("connect: %w", explained)
 	}
 	var network *net.OpError
 	if broker == nil && !errors.As(err, &network) {

@@ -8,12 +8,10 @@ package rabbit
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/url"
 	"sync"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 
 	"muster/bus"
 	"muster/internal/outage"
+	"muster/internal/tlsfiles"
 )
 
 // Defaults of Config.
@@ -52,15 +51,15 @@ var (
 // A Config says how a Bus works. URL and Topology are required; zero values mean
 // the defaults above.
 type Config struct {
-	// URL is amqp://user:password@host:port/vhost, or amqps:// for TLS. Its
-	// password is in no log and no error.
+	// URL is amqp://user:password@host:port/vhost, or amqps:// for TLS, where files
+	// and names may follow as RabbitMQ's URI specification has them: cacertfile,
+	// certfile, keyfile, server_name_indication, auth_mechanism. The files are read
+	// again for each connection. The URL's password is in no log and no error.
 	URL      string
 	Topology bus.Topology
 	Log      *slog.Logger // nil discards
 	// Registerer gets the metrics of the connections; nil registers none.
 	Registerer prometheus.Registerer
-	// TLS is used with amqps://. nil trusts the system's roots.
-	TLS *tls.Config
 	// Namespace begins the name of everything on the broker.
 	Namespace string
 	// Prefetch is how many messages of one queue may be here unsettled.
@@ -126,6 +125,7 @@ func positive[T int | time.Duration](v, otherwise T) T {
 // other processes have in hand.
 type Bus struct {
 	cfg    Config
+	files  tlsfiles.Files
 	log    *slog.Logger
 	layout layout
 	meters *metrics
@@ -152,15 +152,16 @@ var _ bus.Transport = (*Bus)(nil)
 
 // Open connects, declares the topology, and returns a Bus. A broker that does not
 // answer is tried again for OpenTimeout, and the log says so. ErrTopology,
-// ErrAccess and a URL that cannot be read are returned at once.
+// ErrAccess, a certificate that is not trusted and a URL that cannot be read are
+// returned at once.
 func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	cfg = cfg.withDefaults()
-	address, err := redact(cfg.URL)
+	address, files, err := readURL(cfg.URL)
 	if err != nil {
 		return nil, fmt.Errorf("open bus: %w", err)
 	}
 	b := &Bus{
-		cfg: cfg, log: cfg.Log.With("broker", address), layout: newLayout(cfg),
+		cfg: cfg, files: files, log: cfg.Log.With("broker", address), layout: newLayout(cfg),
 		meters: newMetrics(), subs: make(map[string]*subscription),
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
@@ -183,18 +184,6 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	return b, nil
 }
 
-// redact returns the URL without what is secret in it.
-func redact(raw string) (string, error) {
-	u, err := url.Parse(raw)
-	if err != nil { // it holds the URL
-		return "", errors.New("the broker's URL cannot be read")
-	}
-	if u.Scheme != "amqp" && u.Scheme != "amqps" {
-		return "", errors.New("the broker's URL must begin with amqp:// or amqps://")
-	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String(), nil
-}
-
 // connect tries both connections until they stand or OpenTimeout is over.
 func (b *Bus) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.OpenTimeout, fmt.Errorf("no broker within %v", b.cfg.OpenTimeout))
@@ -207,7 +196,7 @@ func (b *Bus) connect(ctx context.Context) error {
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, ErrTopology), errors.Is(err, ErrAccess):
+		case errors.Is(err, ErrTopology), errors.Is(err, ErrAccess), errors.Is(err, tlsfiles.ErrTrust), errors.Is(err, tlsfiles.ErrFile):
 			return err
 		}
 		if !pause(ctx, nil, delay) {

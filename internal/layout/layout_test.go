@@ -34,6 +34,7 @@ func rules() map[string]rule {
 		"bus/rabbit":  {may: []string{"internal"}},
 		"bus/metered": {may: []string{"internal"}},
 		"lease":       {stdlib: true},
+		"lease/redis": {may: []string{"internal"}},
 		"census":      {may: []string{"event", "internal"}},
 		"listener":    role,
 		"roster":      role,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,8 @@ import (
 	goredis9 "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"muster/internal/tlsfiles"
 )
 
 // errURL says nothing of the URL itself: any part of it may be of a password
@@ -43,10 +46,10 @@ func connect(cfg Config) ([]*server, error) {
 	logging.Disable()
 	servers := make([]*server, 0, len(cfg.URLs))
 	seen := map[string]bool{}
-	for i, url := range cfg.URLs {
-		opt, err := goredis9.ParseURL(url)
+	for i, raw := range cfg.URLs {
+		opt, err := readURL(raw)
 		if err != nil {
-			return nil, fmt.Errorf("lease server %d %w", i+1, errURL)
+			return nil, fmt.Errorf("lease server %d %w", i+1, err)
 		}
 		if seen[opt.Addr] {
 			return nil, fmt.Errorf("lease server %s is named twice: it would vote twice", opt.Addr)
@@ -58,6 +61,36 @@ func connect(cfg Config) ([]*server, error) {
 			log: cfg.Log.With("server", opt.Addr), clock: cfg.clock})
 	}
 	return servers, nil
+}
+
+// readURL is go-redis' ParseURL with the files for TLS that a rediss:// URL may name:
+// cacertfile, certfile, keyfile, server_name_indication. They are read once.
+func readURL(raw string) (*goredis9.Options, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, errURL
+	}
+	q := u.Query()
+	files := tlsfiles.FromQuery(q)
+	u.RawQuery = q.Encode()
+	opt, err := goredis9.ParseURL(u.String())
+	switch {
+	case err != nil:
+		return nil, errURL
+	case !files.Given():
+		return opt, nil
+	case opt.TLSConfig == nil:
+		return nil, errors.New("names certificates, which need rediss://")
+	}
+	secure, err := files.Config()
+	if err != nil {
+		return nil, err
+	}
+	if secure.ServerName == "" {
+		secure.ServerName = opt.TLSConfig.ServerName
+	}
+	opt.TLSConfig = secure
+	return opt, nil
 }
 
 // bound makes every request end in time, once and without repeating it: a hung
@@ -84,7 +117,7 @@ func (s *server) note(err error) error {
 	defer s.mu.Unlock()
 	switch {
 	case failed && s.failedAt.IsZero():
-		s.log.Warn("lease server does not serve", "err", err)
+		s.log.Warn("lease server does not serve", "err", tlsfiles.Explain(err))
 		fallthrough
 	case failed:
 		s.failedAt = time.Now()
@@ -254,7 +287,7 @@ func (l *Locker) missing(ctx context.Context) (list []string, err error) {
 		return s.client.Info(ctx, "server").Result()
 	}, func(s *server, info string, failed error) bool {
 		if failed != nil {
-			list = append(list, fmt.Sprintf("%s: %v", s.addr, failed))
+			list = append(list, fmt.Sprintf("%s: %v", s.addr, tlsfiles.Explain(failed)))
 			return true
 		}
 		_, run, _ := strings.Cut(info, "run_id:")
