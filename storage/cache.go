@@ -10,13 +10,12 @@ import (
 // A presenceCache remembers whom this process knows to be online, so that
 // ordinary activity costs no SQL. It is changed only after a commit.
 //
-// A stale entry does no harm. It can only make Record skip a sign of life, and
-// only one that is newer than the last logout known here and less than
-// cacheStep newer than what is stored; the next one after that is taken to the
-// table within dueEvery, and its row decides. So with several dispatchers a
-// character that another one has ended is back about a minute late at most, and
-// an entry that is missing costs one read. A sign of life wrongly skipped is not lost either: the
-// event itself is stored, and what was skipped takes part in the next fold.
+// A stale entry does little harm. It can only make Record skip a sign of life that
+// is newer than the last logout known here and less than cacheStep newer than what
+// is stored. Where several processes write, which is on MySQL, what was skipped is
+// compared with the table every dueEvery, and folded where another process knew
+// better; so a character that another one has ended is back seconds late at most.
+// An entry that is missing costs one read.
 //
 // It keeps at most about limit entries: when the young half is full, the old
 // half is forgotten, and what is asked for again becomes young.
@@ -28,6 +27,10 @@ type presenceCache struct {
 	// for their rows share pages, and pages are what a commit pays for.
 	due   map[event.CharacterID]touch
 	dueAt time.Time // when they were last taken
+	// unsure are the characters of whom a sign of life was skipped since the table
+	// was last looked at; nil where nobody else writes.
+	unsure   map[event.CharacterID]*hot
+	unsureAt time.Time // when they were last looked at
 }
 
 // Bounds of what is due: that many, or that old by the dispatcher's clock.
@@ -80,6 +83,11 @@ func (h *hot) ordinary(at int64, world event.World, zone event.Zone) bool {
 	return h != nil && h.world == world && h.zone == zone && at > h.loggedOut && at >= h.session
 }
 
+// is reports whether t is as h has it, but for when it was last seen.
+func (h *hot) is(t event.Track) bool {
+	return t.Online.Online && t.World == h.world && t.Zone == h.zone && sec(t.Session) == h.session && sec(t.LoggedOut) == h.loggedOut
+}
+
 // lags reports whether the table must hear of activity at at.
 func (h *hot) lags(at int64) bool { return at >= h.storedSeen+cacheStep }
 
@@ -117,13 +125,39 @@ func (c *presenceCache) takeDue(now time.Time) []touch {
 	return list
 }
 
+// takeUnsure returns whom to look at now, if anybody; it needs mu. They stay on the
+// list until that is committed.
+func (c *presenceCache) takeUnsure(now time.Time) []touch {
+	if len(c.unsure) == 0 || now.Sub(c.unsureAt).Abs() < dueEvery {
+		return nil
+	}
+	c.unsureAt = now
+	list := make([]touch, 0, len(c.unsure))
+	for id, h := range c.unsure {
+		if c.get(id) != h || h.lastSeen <= h.storedSeen { // folded or ended since
+			delete(c.unsure, id)
+			continue
+		}
+		list = append(list, touch{h, id, h.lastSeen})
+	}
+	return list
+}
+
 // committed takes in what a transaction has stored: touched were seen, of those
-// refreshed the table knows it too, tracks were folded.
-func (c *presenceCache) committed(touched, refreshed []touch, tracks []event.Track) {
+// refreshed the table knows it too, looked were compared with it, tracks were folded.
+func (c *presenceCache) committed(touched, refreshed, looked []touch, tracks []event.Track) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, t := range looked {
+		if t.h.lastSeen <= t.at {
+			delete(c.unsure, t.id)
+		}
+	}
 	for _, t := range touched {
 		t.h.lastSeen = max(t.h.lastSeen, t.at)
+		if c.unsure != nil {
+			c.unsure[t.id] = t.h
+		}
 	}
 	for _, t := range refreshed {
 		t.h.storedSeen = max(t.h.storedSeen, t.at)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"muster/event"
 	"muster/internal/tlsfiles"
 )
 
@@ -47,6 +48,7 @@ const (
 // within the same bound a small one for what takes long.
 func (s *Store) openMySQL(ctx context.Context, dsn string) error {
 	s.d, s.dsn = dialect{mysql: true}, dsn
+	s.cache.unsure = map[event.CharacterID]*hot{}
 	conns := s.opt.Conns
 	if conns <= 0 {
 		conns = defaultConns

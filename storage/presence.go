@@ -40,7 +40,7 @@ func (r *recording) gather(rec event.Record) {
 			r.gatherEvent(&rec.Events[i])
 		}
 	}
-	r.lagging = s.cache.takeDue(r.now)
+	r.takeLate()
 	s.known.mu.Unlock()
 	s.cache.mu.Unlock()
 	for _, o := range rec.Observations {
@@ -52,6 +52,13 @@ func (r *recording) gather(rec event.Record) {
 		r.signs = append(r.signs, sign{o.Character, false, event.Evidence{Sign: kind, At: at, World: o.World}})
 		r.ids = append(r.ids, o.Character) // its row is looked up again: observations are few
 	}
+}
+
+// takeLate takes what the cache knows and the table does not. It needs the cache's
+// mutex.
+func (r *recording) takeLate() {
+	r.lagging = r.t.s.cache.takeDue(r.now)
+	r.unsure = r.t.s.cache.takeUnsure(r.now)
 }
 
 func (r *recording) gatherEvent(e *event.Event) {
@@ -124,6 +131,28 @@ func (r *recording) refresh(ctx context.Context) error {
 	return nil
 }
 
+// look compares what the cache absorbed with the table. Where another process has
+// changed a row since, the evidence is folded after all.
+func (r *recording) look(ctx context.Context) error {
+	seen := make(map[event.CharacterID]touch, len(r.unsure))
+	ids := make([]event.CharacterID, len(r.unsure))
+	for i, t := range r.unsure {
+		seen[t.id], ids[i] = t, t.id
+	}
+	slices.Sort(ids)
+	return eachIn(ids, func(marks string, args []any) error {
+		rows, err := r.t.query(ctx, "SELECT "+trackCols+" FROM presence WHERE character_id IN ("+marks+")", args...)
+		return collect(rows, err, func(rows *sql.Rows) error {
+			track, err := scanTrack(rows)
+			if t := seen[track.Character]; err == nil && !t.h.is(track) {
+				r.signs = append(r.signs, sign{t.id, true, event.Evidence{Sign: event.SignActivity,
+					At: fromSec(t.at), World: t.h.world, Zone: t.h.zone}})
+			}
+			return err
+		})
+	})
+}
+
 // The plus keeps SQLite from going through everybody online by the index.
 func (r *recording) refreshSecond(ctx context.Context, second int64, list []touch) (ok bool, err error) {
 	ids := make([]event.CharacterID, len(list))
@@ -172,6 +201,9 @@ func (r *recording) gatherTouched() {
 // presence folds the evidence into the stored tracks and writes what changed.
 func (r *recording) presence(ctx context.Context) error {
 	if err := r.refresh(ctx); err != nil {
+		return err
+	}
+	if err := r.look(ctx); err != nil {
 		return err
 	}
 	if len(r.signs) == 0 {

@@ -135,6 +135,7 @@ type recording struct {
 	touched   []touch // evidence that the cache absorbs
 	lagging   []touch // those of touched that the table must hear of
 	refreshed []touch // those it has heard of
+	unsure    []touch // evidence of before that the cache absorbed, to be compared with the table
 	news      []news
 	tracks    []event.Track // as written
 	newIDs    []event.CharacterID
@@ -274,7 +275,7 @@ func (t *tx) addCharacters(ctx context.Context, ids []event.CharacterID) ([]even
 
 // remember brings the caches up to what was committed.
 func (r *recording) remember(s *Store) {
-	s.cache.committed(r.touched, r.refreshed, r.tracks)
+	s.cache.committed(r.touched, r.refreshed, r.unsure, r.tracks)
 	s.known.add(r.newIDs)
 }
 

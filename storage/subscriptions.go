@@ -350,6 +350,9 @@ func (s *Store) EndStale(ctx context.Context, now time.Time, idle time.Duration)
 		var r *recording
 		err := s.write(ctx, func(t *tx) error {
 			r = &recording{t: t, now: now}
+			s.cache.mu.Lock()
+			r.takeLate()
+			s.cache.mu.Unlock()
 			ids, err := t.ids(ctx, "SELECT character_id FROM presence WHERE online = 1 AND last_seen_at < ? "+
 				"ORDER BY character_id LIMIT ?"+t.s.d.forUpdate(), cutoff.Unix(), inList)
 			if err != nil {
