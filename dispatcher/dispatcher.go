@@ -40,6 +40,8 @@ type Store interface {
 	// LoadWatched reads into memory whom anybody watches. Record does without, but
 	// then asks the database about every login.
 	LoadWatched(ctx context.Context) error
+	// AllHidden returns the characters that are to be named nowhere.
+	AllHidden(ctx context.Context) ([]event.CharacterID, error)
 	// TidyAlerts deletes alerts that are too old to matter.
 	TidyAlerts(ctx context.Context, now time.Time) error
 	// Characters returns those of ids that are known.
@@ -67,6 +69,7 @@ type Config struct {
 const (
 	tidyEvery   = time.Minute
 	watchEvery  = 10 * time.Minute
+	hiddenEvery = 2 * time.Second
 	lookupEvery = 5 * time.Second // at most, and only while a name is missing
 	lookupLimit = 10 * time.Minute
 	forgetEvery = 30 * time.Minute // names whose change we may have missed
@@ -129,12 +132,14 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	d.names.loadLookups(ctx)
+	d.hide(ctx)
 	for range d.workers {
 		g.Go(func() error { return d.bus.Consume(ctx, event.QueueDispatcher, d.handle) })
 	}
 	g.Go(func() error { d.every(ctx, tidyEvery, d.tidy); return nil })
 	g.Go(func() error { d.retain(ctx); d.every(ctx, tidyEvery, d.retain); return nil })
 	g.Go(func() error { d.watch(ctx); d.every(ctx, watchEvery, d.watch); return nil })
+	g.Go(func() error { d.every(ctx, hiddenEvery, d.hide); return nil })
 	g.Go(func() error { d.every(ctx, lookupEvery, d.names.refresh); return nil })
 	g.Go(func() error { d.every(ctx, forgetEvery, func(context.Context) { d.names.forget() }); return nil })
 	if err := g.Wait(); err != nil {
@@ -185,6 +190,26 @@ func (d *Dispatcher) tidy(ctx context.Context) {
 	}
 	if _, err := d.store.Rollup(ctx, now); d.kept(ctx, "roll up", err) {
 		d.storage.Answered(ctx)
+	}
+}
+
+// hide looks who has hidden since the last time, and tells the notifiers, which
+// remember what was sent.
+func (d *Dispatcher) hide(ctx context.Context) {
+	fresh, err := d.names.readHidden(ctx)
+	if !d.kept(ctx, "read who is hidden", err) || len(fresh) == 0 {
+		return
+	}
+	list := make([]event.Character, len(fresh))
+	for i, id := range fresh {
+		list[i] = event.Character{ID: id, Hidden: true}
+	}
+	body, err := json.Marshal(list)
+	if err == nil {
+		err = d.bus.Publish(ctx, event.TopicNames, bus.Message{ID: "hidden", Body: body})
+	}
+	if err != nil && ctx.Err() == nil {
+		d.log.WarnContext(ctx, "who has hidden is not told to the notifiers, which forget the names within minutes", "characters", len(fresh), "err", err)
 	}
 }
 

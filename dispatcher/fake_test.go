@@ -85,6 +85,18 @@ func (s *fakeStore) EndStale(context.Context, time.Time, time.Duration) ([]event
 	return changes, nil
 }
 
+func (s *fakeStore) AllHidden(context.Context) ([]event.CharacterID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []event.CharacterID
+	for id, c := range s.characters {
+		if c.Hidden {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
 func (s *fakeStore) LoadWatched(context.Context) error { return nil }
 
 func (s *fakeStore) TidyAlerts(context.Context, time.Time) error { return nil }

@@ -14,9 +14,10 @@ import (
 // earlier attempt may have stored without telling (readers know the ids they have).
 func (d *Dispatcher) items(ctx context.Context, in *intake, got event.Recorded) []bus.Message {
 	tell := make([]event.Event, 0, len(got.New))
+	hidden := d.names.hiddenNow()
 	for i, isNew := range got.New {
-		if (isNew || in.again[i]) && in.record.Events[i].FeedKind() != "" {
-			tell = append(tell, in.record.Events[i])
+		if e := &in.record.Events[i]; (isNew || in.again[i]) && e.FeedKind() != "" && !unseen(e, hidden) {
+			tell = append(tell, *e)
 		}
 	}
 	if len(tell) == 0 {
@@ -30,13 +31,28 @@ func (d *Dispatcher) items(ctx context.Context, in *intake, got event.Recorded) 
 	return news
 }
 
+// unseen reports whether nobody is to see e: what a hidden character did by itself.
+// Where others are concerned the character is there, without a name.
+func unseen(e *event.Event, hidden map[event.CharacterID]struct{}) bool {
+	if len(hidden) == 0 || e.Kind == event.Kill || e.Kind == event.VehicleKill {
+		return false
+	}
+	subject, _ := e.Characters()
+	_, yes := hidden[subject]
+	return yes
+}
+
 // departures are the logouts that no event of the game told of: timeouts, and
 // characters that the query service says are gone. Readers would otherwise show
 // them for ever. Their key is that of a logout event in the same second, so the
 // id is as stable as any other.
 func (d *Dispatcher) departures(ctx context.Context, changes []event.PresenceChange, now time.Time) []bus.Message {
 	var gone []event.PresenceChange
+	hidden := d.names.hiddenNow()
 	for _, c := range changes {
+		if _, yes := hidden[c.After.Character]; yes {
+			continue
+		}
 		if !c.After.Online && (c.Reason == event.EndTimeout || c.Reason == event.EndObserved) {
 			gone = append(gone, c)
 		}
@@ -161,6 +177,9 @@ func (w *writer) who(b []byte, id event.CharacterID) []byte {
 }
 
 func appendWho(b []byte, c event.Character) []byte {
+	if c.Hidden {
+		c = event.Character{Name: event.HiddenName, Faction: c.Faction}
+	}
 	b = appendInt(append(b, `{"id":"`...), int64(c.ID))
 	b = appendString(append(b, `","name":`...), c.Name)
 	b = appendInt(append(b, `,"faction":`...), int64(c.Faction))

@@ -27,6 +27,7 @@ type names struct {
 	mu         sync.RWMutex
 	characters map[event.CharacterID]*known
 	outfits    map[event.OutfitID]event.Outfit
+	hidden     map[event.CharacterID]struct{} // never changed, only replaced
 	lookups    map[string]map[int64]string
 	things     int // how many lookups there are
 	nextLoad   time.Time
@@ -51,8 +52,45 @@ func (n *names) learn(characters []event.Character) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, c := range characters {
-		n.put(c)
+		if _, hidden := n.hidden[c.ID]; !hidden {
+			n.put(c)
+		}
 	}
+}
+
+// hiddenNow returns who is hidden. The caller must not change it.
+func (n *names) hiddenNow() map[event.CharacterID]struct{} {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.hidden
+}
+
+// readHidden asks the store who is hidden by now, and returns who was not before.
+// What is remembered of those who have hidden, or have shown themselves, is
+// forgotten.
+func (n *names) readHidden(ctx context.Context) ([]event.CharacterID, error) {
+	ids, err := n.store.AllHidden(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := make(map[event.CharacterID]struct{}, len(ids))
+	var fresh []event.CharacterID
+	for _, id := range ids {
+		now[id] = struct{}{}
+		if _, before := n.hidden[id]; !before {
+			fresh = append(fresh, id)
+			delete(n.characters, id)
+		}
+	}
+	for id := range n.hidden {
+		if _, still := now[id]; !still {
+			delete(n.characters, id)
+		}
+	}
+	n.hidden = now
+	return fresh, nil
 }
 
 func (n *names) put(c event.Character) {

@@ -33,6 +33,10 @@ type FeedItem struct {
 	Detail    json.RawMessage `json:"detail"` // by kind, see docs/feed.md
 }
 
+// HiddenName is what stands in place of the name of a character whose owner does
+// not want to be named. Its id is 0 then, and it has no outfit.
+const HiddenName = "Hidden player"
+
 // Who is a character on the feed. Name is empty while it is not known: show
 // Placeholder and wait for a FeedMessage with Names.
 type Who struct {
@@ -51,8 +55,11 @@ type WhoOutfit struct {
 
 // NewWho returns c as the feed shows it, nil for nobody.
 func NewWho(c Character) *Who {
-	if c.ID == 0 {
+	switch {
+	case c.ID == 0:
 		return nil
+	case c.Hidden:
+		return &Who{Name: HiddenName, Faction: c.Faction}
 	}
 	w := &Who{ID: c.ID, Name: c.Name, Faction: c.Faction}
 	if !c.Outfit.IsZero() {

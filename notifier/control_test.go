@@ -445,3 +445,34 @@ muster_http_requests_total{code="404",route="/"} 1
 		return testutil.GatherAndCompare(reg, bytes.NewBufferString(want), "muster_http_requests_total") == nil
 	})
 }
+
+func TestWhoHasHiddenIsNotNamedByWhatIsRemembered(t *testing.T) {
+	s := start(t, nil)
+	live := follow(t, s.url+"/api/v1/feed?world=10")
+	live.next()
+	a := who(alice, "Alice")
+	a.Faction = event.NC
+	s.publish(t, item(1, "kill", 10, who(nobody, ""), a), item(2, "kill", 10, who(bob, "Bob"), who(nobody, "")))
+	s.bus.publish(t, event.TopicNames, []event.Character{{ID: nobody, Name: "Nemo"}})
+	live.until("names")
+	s.bus.publish(t, event.TopicNames, []event.Character{{ID: alice, Hidden: true}, {ID: nobody, Hidden: true}})
+	s.publish(t, item(3, "kill", 10, who(bob, "Bob"), nil))
+	live.until("kill")
+	f := follow(t, s.url+"/api/v1/feed?world=10", "Last-Event-ID", pointBefore())
+	for range 20 {
+		m := f.next()
+		text := string(m.Data)
+		for _, secret := range []string{"Alice", "Nemo", alice.String(), nobody.String()} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s is in %s", secret, text)
+			}
+		}
+		if m.ID == itemID(1) && (strings.Count(text, event.HiddenName) != 2 || !strings.Contains(text, `"faction":2`)) {
+			t.Errorf("the kill is %s", text)
+		}
+		if m.ID == itemID(3) {
+			return
+		}
+	}
+	t.Error("the replay has no end")
+}

@@ -1,6 +1,8 @@
 package notifier
 
 import (
+	"bytes"
+	"slices"
 	"time"
 
 	"muster/event"
@@ -71,7 +73,11 @@ func (n *names) learn(list []event.Character, now time.Time) (known []event.Char
 		}
 	}
 	for _, c := range list {
-		if c.ID == 0 || c.Name == "" {
+		if c.Hidden {
+			n.learned.remove(c.ID)
+			n.waiting.remove(c.ID)
+		}
+		if c.ID == 0 || c.Name == "" || c.Hidden {
 			continue
 		}
 		n.learned.put(c.ID, c)
@@ -108,6 +114,10 @@ func (h *hub) learnNames(list []event.Character, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	known, frames := h.names.learn(list, now)
+	if hidden := slices.DeleteFunc(slices.Clone(list), func(c event.Character) bool { return !c.Hidden }); len(hidden) > 0 {
+		h.names.forgetFrames(hidden)
+		h.ring.rename(hidden)
+	}
 	if len(known) == 0 {
 		return
 	}
@@ -117,7 +127,17 @@ func (h *hub) learnNames(list []event.Character, now time.Time) {
 	}
 }
 
-// rename encodes the entries anew that showed one of list without a name.
+// forgetFrames drops repairs that name one of hidden.
+func (n *names) forgetFrames(hidden []event.Character) {
+	n.log = slices.DeleteFunc(n.log, func(f nameFrame) bool {
+		return slices.ContainsFunc(hidden, func(c event.Character) bool {
+			return bytes.Contains(f.frame.data, []byte(`"id":"`+c.ID.String()+`"`))
+		})
+	})
+}
+
+// rename encodes the entries anew that showed one of list without a name, or that
+// show one who is hidden by now.
 func (r *ring) rename(list []event.Character) {
 	byID := make(map[event.CharacterID]event.Character, len(list))
 	for _, c := range list {
@@ -131,12 +151,17 @@ func (r *ring) rename(list []event.Character) {
 func (e *entry) rename(byID map[event.CharacterID]event.Character, bytes *int) {
 	changed := false
 	for _, who := range []**event.Who{&e.item.Character, &e.item.Other} {
-		if *who == nil || (*who).Name != "" {
+		if *who == nil {
 			continue
 		}
-		if c, ok := byID[(*who).ID]; ok {
-			*who, changed = event.NewWho(c), true
+		c, ok := byID[(*who).ID]
+		switch {
+		case ok && c.Hidden:
+			c.Faction = (*who).Faction
+		case !ok || (*who).Name != "":
+			continue
 		}
+		*who, changed = event.NewWho(c), true
 	}
 	if !changed {
 		return

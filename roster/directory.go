@@ -184,7 +184,7 @@ func (d *Directory) nameFriends(ctx context.Context, env event.Environment, frie
 	if err != nil {
 		return true
 	}
-	ids = slices.DeleteFunc(ids, func(id event.CharacterID) bool { return stored[id].Name != "" })
+	ids = slices.DeleteFunc(ids, func(id event.CharacterID) bool { return stored[id].Name != "" || stored[id].Hidden })
 	if len(ids) == 0 {
 		return false
 	}

@@ -39,6 +39,7 @@ type fakeStore struct {
 	stale      []event.Online
 	outfits    []event.Outfit
 	members    map[event.OutfitID][]event.Member
+	hidden     []event.CharacterID
 }
 
 func newFakeStore() *fakeStore {
@@ -49,6 +50,12 @@ func newFakeStore() *fakeStore {
 		lookups:    make(map[string][]event.Lookup),
 		members:    make(map[event.OutfitID][]event.Member),
 	}
+}
+
+func (s *fakeStore) AllHidden(context.Context) ([]event.CharacterID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.hidden), nil
 }
 
 func (s *fakeStore) Unresolved(_ context.Context, _ time.Time, limit int) ([]event.CharacterID, error) {

@@ -155,7 +155,14 @@ func (r *Roster) learn(ctx context.Context, characters []event.Character) error 
 	if err := r.cfg.Store.SaveCharacters(ctx, characters); err != nil {
 		return fmt.Errorf("save characters: %w", err)
 	}
-	named := slices.DeleteFunc(slices.Clone(characters), func(c event.Character) bool { return c.Missing })
+	hidden, err := r.cfg.Store.AllHidden(ctx) // sorted
+	if err != nil {
+		return fmt.Errorf("who is hidden: %w", err)
+	}
+	named := slices.DeleteFunc(slices.Clone(characters), func(c event.Character) bool {
+		_, secret := slices.BinarySearch(hidden, c.ID)
+		return c.Missing || secret
+	})
 	if len(named) == 0 {
 		return nil
 	}

@@ -33,6 +33,8 @@ type Store interface {
 	// Characters returns what is stored of each; who is not stored is absent.
 	Characters(ctx context.Context, ids []event.CharacterID) (map[event.CharacterID]event.Character, error)
 	SaveCharacters(ctx context.Context, characters []event.Character) error
+	// AllHidden returns the characters that are to be named nowhere.
+	AllHidden(ctx context.Context) ([]event.CharacterID, error)
 	FriendsStore
 	// FriendsDue returns linked characters whose list was last read before then.
 	FriendsDue(ctx context.Context, readBefore time.Time, limit int) ([]event.CharacterID, error)

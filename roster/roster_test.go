@@ -366,3 +366,24 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		}
 	}
 }
+
+func TestTheNameOfWhoIsHiddenIsSavedAndNotTold(t *testing.T) {
+	w := newWorld()
+	all := ids(3)
+	w.query.teach(event.PC, 10, all...)
+	w.store.hidden = all[1:2]
+	w.run(t, func(ctx context.Context) {
+		w.ask(t, ctx, all...)
+		pass(time.Second)
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.names {
+		if c.ID == all[1] {
+			t.Errorf("told: %+v", c)
+		}
+	}
+	if len(w.names) != 2 || w.store.all()[all[1]].Name == "" {
+		t.Errorf("%d names told, stored: %+v", len(w.names), w.store.all()[all[1]])
+	}
+}

@@ -61,6 +61,12 @@ func (s *Store) Hidden(ctx context.Context, ids []event.CharacterID) (map[event.
 	return out, wrap("hidden", err)
 }
 
+// AllHidden returns everybody who is hidden, by id.
+func (s *Store) AllHidden(ctx context.Context) ([]event.CharacterID, error) {
+	ids, err := readIDs[event.CharacterID](ctx, s, "SELECT character_id FROM hidden_characters ORDER BY character_id")
+	return ids, wrap("all hidden", err)
+}
+
 // HiddenBy returns the characters that a user has hidden, by name. It is the one
 // read that names them: for their owner.
 func (s *Store) HiddenBy(ctx context.Context, by alert.UserID) ([]event.Character, error) {

@@ -76,7 +76,7 @@ func (s *Store) players(ctx context.Context, from, rest string, args ...any) ([]
 }
 
 // Characters returns those of ids that have a row, also those without a name yet.
-// Of hidden ones it says only that they are, and on which world.
+// Of hidden ones it says only that they are, their faction and their world.
 func (s *Store) Characters(ctx context.Context, ids []event.CharacterID) (map[event.CharacterID]event.Character, error) {
 	out := make(map[event.CharacterID]event.Character, len(ids))
 	err := eachIn(ids, func(marks string, args []any) error {
@@ -94,7 +94,7 @@ func (s *Store) Characters(ctx context.Context, ids []event.CharacterID) (map[ev
 		return nil, fmt.Errorf("characters: %w", err)
 	}
 	for id := range hidden {
-		out[id] = event.Character{ID: id, World: out[id].World, Hidden: true}
+		out[id] = event.Character{ID: id, World: out[id].World, Faction: out[id].Faction, Hidden: true}
 	}
 	return out, nil
 }

@@ -314,6 +314,11 @@ func hiddenNowhere(w *world) {
 	if len(mine) != 1 || mine[0].Name != "Alice" {
 		w.Errorf("the owner sees %+v", mine)
 	}
+	everybody, err := w.AllHidden(w.Context())
+	w.ok(err)
+	if !slices.Equal(everybody, []event.CharacterID{alice}) {
+		w.Errorf("hidden in all: %v", everybody)
+	}
 	removed, err := w.Unhide(w.Context(), alice, ben)
 	w.ok(err)
 	same(w, "shown again", removed, true)

@@ -13,7 +13,9 @@ export function Person({ who }: { who: Who | null }): VNode {
   return html`<span class="who" data-faction=${who.faction}>
     <b class="badge">${faction(who.faction) || "??"}</b>
     ${tag && html`<a class="tag" href=${`/outfits/${who.outfit?.id}`}>[${tag}]</a>`}
-    <a class=${who.name ? "name" : "name unknown"} href=${`/characters/${who.id}`}>${shown(who)}</a>
+    ${who.id === "0" // who does not want to be named
+      ? html`<span class="name unknown">${shown(who)}</span>`
+      : html`<a class=${who.name ? "name" : "name unknown"} href=${`/characters/${who.id}`}>${shown(who)}</a>`}
   </span>`;
 }
 
