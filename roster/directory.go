@@ -16,6 +16,7 @@ import (
 // A DirectoryStore is what the Directory needs from storage.
 type DirectoryStore interface {
 	FriendsStore
+	PresenceStore
 	characterReader
 	// CharacterByName finds a stored character by its name in any case.
 	CharacterByName(ctx context.Context, name string) (event.Character, bool, error)
@@ -154,13 +155,20 @@ func (d *Directory) readMembers(ctx context.Context, env event.Environment, outf
 }
 
 // ReadFriends reads and saves the friends list of owner, and returns how many
-// friends the answer had. An empty or failed answer leaves what is stored. The
+// friends the answer had. A failed answer leaves what is stored, and so does an
+// empty one until it has come often enough. Who is on already counts as on from then
+// on, and is not announced. The
 // names of the first friends are read too, so that whoever asked for the list can
 // be shown it; the roster is told of the others.
 func (d *Directory) ReadFriends(ctx context.Context, owner event.CharacterID) (int, error) {
-	friends, env, err := readFriends(ctx, d.places, d.cfg.Query, d.cfg.Store, owner)
+	friends, env, readAt, err := readFriends(ctx, d.places, d.cfg.Query, d.cfg.Store, owner)
 	if err != nil {
 		return 0, err
+	}
+	if d.cfg.Bus != nil {
+		if err := friendsOn(ctx, d.cfg.Store, d.cfg.Bus, owner, friends, readAt); err != nil {
+			d.cfg.Log.DebugContext(ctx, "who of the friends is on already is not told", "err", err)
+		}
 	}
 	if left := d.nameFriends(ctx, env, friends); left && d.cfg.Bus != nil {
 		if err := d.cfg.Bus.Publish(ctx, event.TopicLookups, bus.Message{ID: "friends", Body: []byte("[]")}); err != nil {

@@ -40,6 +40,9 @@ type fakeStore struct {
 	outfits    []event.Outfit
 	members    map[event.OutfitID][]event.Member
 	hidden     []event.CharacterID
+	players    []event.Player // of any friends list
+	off        []event.CharacterID
+	gaps       []event.Gap
 }
 
 func newFakeStore() *fakeStore {
@@ -50,6 +53,27 @@ func newFakeStore() *fakeStore {
 		lookups:    make(map[string][]event.Lookup),
 		members:    make(map[event.OutfitID][]event.Member),
 	}
+}
+
+func (s *fakeStore) Friends(context.Context, event.CharacterID) ([]event.Player, time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.players), time.Time{}, nil
+}
+
+func (s *fakeStore) Gaps(context.Context, time.Time, time.Time) ([]event.Gap, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.gaps), nil
+}
+
+func (s *fakeStore) WatchedOff(_ context.Context, world event.World, _ time.Time, _ int) ([]event.CharacterID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if world != 10 {
+		return nil, nil
+	}
+	return slices.Clone(s.off), nil
 }
 
 func (s *fakeStore) AllHidden(context.Context) ([]event.CharacterID, error) {

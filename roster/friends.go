@@ -32,7 +32,11 @@ func (r *Roster) friendsRound(ctx context.Context) {
 		if !r.friendsTried[owner].IsZero() {
 			continue
 		}
-		if _, _, err := readFriends(ctx, r.places, r.cfg.Query, r.cfg.Store, owner); !r.tried(ctx, doFriends, err) {
+		friends, _, readAt, err := readFriends(ctx, r.places, r.cfg.Query, r.cfg.Store, owner)
+		if err == nil {
+			err = friendsOn(ctx, r.cfg.Store, r.cfg.Bus, owner, friends, readAt)
+		}
+		if !r.tried(ctx, doFriends, err) {
 			if errors.Is(err, census.ErrUnavailable) || errors.Is(err, census.ErrServiceID) || ctx.Err() != nil {
 				return
 			}
@@ -47,20 +51,18 @@ func (r *Roster) friendsRound(ctx context.Context) {
 }
 
 // readFriends reads and saves the friends list of owner, and returns it with the
-// environment that owner plays in.
+// environment that owner plays in and when it was read.
 func readFriends(ctx context.Context, where places, q FriendsQuery, s FriendsStore, owner event.CharacterID) (
-	[]event.Friend, event.Environment, error) {
-	env, err := where.one(ctx, owner)
-	if err != nil {
-		return nil, "", err
+	friends []event.Friend, env event.Environment, readAt time.Time, err error) {
+	if env, err = where.one(ctx, owner); err != nil {
+		return nil, "", readAt, err
 	}
-	readAt := time.Now().UTC()
-	friends, err := q.Friends(ctx, env, owner)
-	if err != nil {
-		return nil, "", fmt.Errorf("friends of %s: %w", owner, err)
+	readAt = time.Now().UTC()
+	if friends, err = q.Friends(ctx, env, owner); err != nil {
+		return nil, "", readAt, fmt.Errorf("friends of %s: %w", owner, err)
 	}
 	if err := s.SaveFriends(ctx, owner, friends, readAt); err != nil {
-		return nil, "", fmt.Errorf("save friends of %s: %w", owner, err)
+		return nil, "", readAt, fmt.Errorf("save friends of %s: %w", owner, err)
 	}
-	return friends, env, nil
+	return friends, env, readAt, nil
 }

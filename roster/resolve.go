@@ -185,12 +185,13 @@ const (
 	doTables   = "tables of names"
 	doPresence = "presence"
 	doStale    = "stale presence"
+	doGaps     = "presence after a hole"
 )
 
 // newOutages returns what says that one of these works no longer, or again.
 func newOutages(log *slog.Logger) map[string]*outage.Outage {
 	all := make(map[string]*outage.Outage)
-	for _, what := range []string{doNames, doNews, doUnnamed, doFriends, doDue, doTables, doPresence, doStale} {
+	for _, what := range []string{doNames, doNews, doUnnamed, doFriends, doDue, doTables, doPresence, doStale, doGaps} {
 		all[what] = outage.New(log.With("what", what), nil, "this does not work, trying again", "this works again")
 	}
 	return all

@@ -42,10 +42,14 @@ type Store interface {
 	SaveLookups(ctx context.Context, lookups []event.Lookup) error
 	// StaleOnline returns who counts as online and gave no sign of life since then.
 	StaleOnline(ctx context.Context, lastSeenBefore time.Time, limit int) ([]event.Online, error)
+	// WatchedOff returns characters whom anybody watches, who count as offline and
+	// were last seen on world, since then.
+	WatchedOff(ctx context.Context, world event.World, seenSince time.Time, limit int) ([]event.CharacterID, error)
+	PresenceStore
 }
 
-// A FriendsStore keeps friends lists. An empty list deletes nothing: it is not
-// told apart from a fault of the service (census 5.2).
+// A FriendsStore keeps friends lists. An empty list deletes nothing at once: it is
+// not told apart from a fault of the service (census 5.2).
 type FriendsStore interface {
 	SaveFriends(ctx context.Context, owner event.CharacterID, friends []event.Friend, readAt time.Time) error
 }
@@ -87,10 +91,11 @@ type Config struct {
 	PollEvery     time.Duration // 5 s: how often the store is asked for names that are due
 	FriendsAge    time.Duration // 1 h: how old a friends list may grow
 	FriendsEvery  time.Duration // 30 s: how often lists that are due are looked for
-	FriendsBatch  int           // 30: lists read each time, so that many are spread over the hour
+	FriendsBatch  int           // 100: lists read each time, so that many are spread over the hour
 	LookupsEvery  time.Duration // 24 h
 	StaleAge      time.Duration // 15 min without a sign of life before somebody is asked about
 	StaleEvery    time.Duration // 1 min
+	GapsEvery     time.Duration // 5 s: how often holes in the record that have ended are looked for
 	RetryFirst    time.Duration // 1 s, doubling
 	RetryLongest  time.Duration // 1 min
 	FinishTimeout time.Duration // 5 s to store what was asked for before the end
@@ -100,7 +105,7 @@ func (c Config) withDefaults() Config {
 	durations := map[*time.Duration]time.Duration{
 		&c.Gather: 250 * time.Millisecond, &c.PollEvery: 5 * time.Second,
 		&c.FriendsAge: time.Hour, &c.FriendsEvery: 30 * time.Second,
-		&c.LookupsEvery: 24 * time.Hour, &c.StaleAge: 15 * time.Minute, &c.StaleEvery: time.Minute,
+		&c.LookupsEvery: 24 * time.Hour, &c.StaleAge: 15 * time.Minute, &c.StaleEvery: time.Minute, &c.GapsEvery: 5 * time.Second,
 		&c.RetryFirst: time.Second, &c.RetryLongest: time.Minute, &c.FinishTimeout: 5 * time.Second,
 	}
 	for field, value := range durations {
@@ -109,7 +114,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	if c.FriendsBatch <= 0 {
-		c.FriendsBatch = 30
+		c.FriendsBatch = 100
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -127,6 +132,8 @@ type Roster struct {
 	held    lease.Lease // while leading
 	// friendsTried remembers lists that could not be read, for friendsPause.
 	friendsTried map[event.CharacterID]time.Time
+	// corrected remembers of each world the end of the last hole that was corrected.
+	corrected map[event.World]time.Time
 }
 
 // New returns a Roster; Run starts it.
@@ -148,7 +155,7 @@ func New(cfg Config) (*Roster, error) {
 		return nil, err
 	}
 	return &Roster{cfg: cfg, metrics: m, wanted: newWanted(), places: places{cfg.Store, cfg.Environments},
-		outages: newOutages(cfg.Log), friendsTried: make(map[event.CharacterID]time.Time)}, nil
+		outages: newOutages(cfg.Log), friendsTried: make(map[event.CharacterID]time.Time), corrected: make(map[event.World]time.Time)}, nil
 }
 
 // Run waits for the lease and works until it is lost, over and over until ctx
@@ -185,6 +192,7 @@ func (r *Roster) lead(ctx context.Context, held lease.Lease) {
 		r.hear, r.resolve, r.poll, r.readLookups,
 		func(ctx context.Context) { every(ctx, r.cfg.FriendsEvery, r.friendsRound) },
 		func(ctx context.Context) { every(ctx, r.cfg.StaleEvery, r.staleRound) },
+		func(ctx context.Context) { every(ctx, r.cfg.GapsEvery, r.gapsRound) },
 	} {
 		tasks.Go(func() { task(ctx) })
 	}

@@ -27,18 +27,13 @@ func (r *Roster) staleRound(ctx context.Context) {
 		open = open.add(r.places.environmentOf(o.World), o.Character)
 	}
 	for _, g := range open {
-		for len(g.ids) > 0 && ctx.Err() == nil {
-			n := min(len(g.ids), maxBatch)
-			if !r.tried(ctx, doPresence, r.observe(ctx, g.env, g.ids[:n])) {
-				break
-			}
-			g.ids = g.ids[n:]
-		}
+		r.tried(ctx, doPresence, r.observeAll(ctx, g.env, g.ids, false))
 	}
 }
 
-// observe asks for the presence of ids and publishes each answer.
-func (r *Roster) observe(ctx context.Context, env event.Environment, ids []event.CharacterID) error {
+// observe asks for the presence of ids and publishes each answer, or only those
+// that somebody is on.
+func (r *Roster) observe(ctx context.Context, env event.Environment, ids []event.CharacterID, onlyOn bool) error {
 	asked := time.Now().UTC()
 	status, err := r.cfg.Query.OnlineStatus(ctx, env, ids)
 	if err != nil {
@@ -47,7 +42,7 @@ func (r *Roster) observe(ctx context.Context, env event.Environment, ids []event
 	var messages []bus.Message
 	for _, id := range ids {
 		world, known := status[id]
-		if !known {
+		if !known || onlyOn && world == 0 {
 			continue
 		}
 		body, err := event.EncodeObservation(event.Observation{Character: id, World: world, Online: world != 0, ObservedAt: asked,

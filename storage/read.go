@@ -273,6 +273,20 @@ func (s *Store) StaleOnline(ctx context.Context, lastSeenBefore time.Time, limit
 	return out, wrap("stale online", err)
 }
 
+// WatchedOff returns up to limit characters whom anybody watches, who count as
+// offline and were last seen on world, not before seenSince; those seen last come
+// first.
+func (s *Store) WatchedOff(ctx context.Context, world event.World, seenSince time.Time, limit int) ([]event.CharacterID, error) {
+	ids, err := readIDs[event.CharacterID](ctx, s, "SELECT p.character_id FROM presence p WHERE p.online = 0 AND p.world = ? AND p.last_seen_at >= ? AND ("+
+		"EXISTS (SELECT 1 FROM watches w WHERE w.target = p.character_id AND w.kind = 'character') OR "+
+		"EXISTS (SELECT 1 FROM friends f WHERE f.friend_id = p.character_id) OR "+
+		"EXISTS (SELECT 1 FROM watch_group_members g WHERE g.character_id = p.character_id) OR "+
+		"EXISTS (SELECT 1 FROM links l WHERE l.character_id = p.character_id) OR "+
+		"EXISTS (SELECT 1 FROM memberships m JOIN watches w ON w.target = m.outfit_id AND w.kind IN ('outfit', 'leaders') WHERE m.character_id = p.character_id)"+
+		") ORDER BY p.last_seen_at DESC, p.character_id LIMIT ?", int64(world), sec(seenSince), atMost(limit))
+	return ids, wrap("watched and off", err)
+}
+
 // RecentSessions returns up to limit sittings of a character, the latest first.
 func (s *Store) RecentSessions(ctx context.Context, id event.CharacterID, limit int) ([]event.Session, error) {
 	var out []event.Session

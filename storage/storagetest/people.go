@@ -13,6 +13,8 @@ var peopleTests = []named{
 	{"a missing character is asked for again, ever later", peopleMissing},
 	{"a roster replaces the one before, an empty one does not", peopleRoster},
 	{"a friends list replaces the one before, an empty one does not", peopleFriends},
+	{"an empty friends list is believed in the end", peopleEmptyList},
+	{"who is watched and off is found", peopleWatchedOff},
 	{"links come and go", peopleLinks},
 	{"watches come and go", peopleWatches},
 	{"lookups are saved by category", peopleLookups},
@@ -148,6 +150,83 @@ func peopleFriends(w *world) {
 	if !slices.Equal(due, []event.CharacterID{carol, alice}) {
 		w.Errorf("due later: %v", due)
 	}
+}
+
+func peopleWatchedOff(w *world) {
+	w.befriend(ann, 1000, alice)
+	w.watch(ann, bob)
+	w.ok(w.SaveMembers(w.Context(), clan, []event.Member{{Character: 1001}}))
+	w.addWatch(alert.Watch{User: ann, Kind: alert.WatchOutfit, Outfit: clan})
+	g, err := w.SaveGroup(w.Context(), alert.Group{User: ann, Name: "g", Members: []event.CharacterID{1002}})
+	w.ok(err)
+	w.addWatch(alert.Watch{User: ann, Kind: alert.WatchGroup, Group: g.ID})
+	all := []event.CharacterID{alice, bob, 1000, 1001, 1002}
+	for i, id := range append(all, carol) {
+		w.record(100, login(i, id), logout(10+i, id))
+	}
+	elsewhere := login(20, bob)
+	elsewhere.World = 17
+	got := func(since, limit int) []event.CharacterID {
+		list, err := w.WatchedOff(w.Context(), 10, at(since), limit)
+		w.ok(err)
+		return list
+	}
+	if list := got(0, 100); !slices.Equal(list, []event.CharacterID{1002, 1001, 1000, bob, alice}) {
+		w.Errorf("watched and off: %v", list)
+	}
+	if list := got(0, 2); !slices.Equal(list, []event.CharacterID{1002, 1001}) {
+		w.Errorf("two of them: %v", list)
+	}
+	w.record(100, login(50, alice), elsewhere)
+	if list := got(11, 100); !slices.Equal(list, []event.CharacterID{1002, 1001, 1000}) {
+		w.Errorf("without who is on, and who is elsewhere: %v", list)
+	}
+}
+
+func peopleEmptyList(w *world) {
+	hours := func(h int) time.Time { return at(3600 * h) }
+	read := func(h int, owner event.CharacterID, friends ...event.CharacterID) {
+		w.Helper()
+		var list []event.Friend
+		for _, f := range friends {
+			list = append(list, event.Friend{Character: f})
+		}
+		w.ok(w.SaveFriends(w.Context(), owner, list, hours(h)))
+	}
+	stored := func(owner event.CharacterID) (int, time.Time) {
+		w.Helper()
+		list, readAt, err := w.Friends(w.Context(), owner)
+		w.ok(err)
+		return len(list), readAt
+	}
+	kept := func(what string, owner event.CharacterID, n, readAt int) {
+		w.Helper()
+		got, when := stored(owner)
+		if got != n || when != hours(readAt) {
+			w.Errorf("%s: %d friends, read at %v; want %d, read in hour %d", what, got, when, n, readAt)
+		}
+	}
+	read(0, alice, bob, carol)
+	for h := 1; h <= 11; h++ {
+		read(h, alice)
+		read(h, 1000, bob)
+	}
+	kept("eleven empty answers in ten hours", alice, 2, 0)
+	read(12, alice, bob)
+	kept("a good answer between", alice, 1, 12)
+	for h := 13; h <= 24; h++ {
+		read(h, alice)
+		read(h, 1000, bob)
+	}
+	kept("empty for eleven hours", alice, 1, 12)
+	read(25, alice)
+	kept("empty for twelve hours, while others' lists are read", alice, 0, 25)
+	for h := 26; h <= 26+71; h++ {
+		read(h, 1000)
+	}
+	kept("empty for long, while no other list is read", 1000, 1, 24)
+	read(26+72, 1000)
+	kept("empty for three days", 1000, 0, 26+72)
 }
 
 func peopleLinks(w *world) {
