@@ -100,7 +100,7 @@ func TestAHoleIsCorrectedOnceTheServiceAnswers(t *testing.T) {
 }
 
 func TestAFriendsListSaysWhoIsOnOnlyWhereTheStreamCannot(t *testing.T) {
-	owner := event.CharacterID(base + 50)
+	owner := base + 50
 	now := time.Now().UTC()
 	player := func(id event.CharacterID, online bool, seen time.Duration) event.Player {
 		p := event.Player{Character: event.Character{ID: id}}
