@@ -83,6 +83,7 @@ type Listener struct {
 	recorded  map[event.World]span               // when a leader was last known to record each world
 	abdicated []time.Time
 	coolUntil time.Time // the lease is left to others
+	mover     mover
 
 	mendAfter   time.Duration // when it is our turn
 	mendedSince int           // mended since it was last said

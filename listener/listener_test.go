@@ -144,6 +144,11 @@ func (b *spy) Listen(ctx context.Context, topic string, _ func(), h func(bus.Mes
 	b.mu.Lock()
 	b.ears = append(b.ears, ears)
 	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.ears = slices.DeleteFunc(b.ears, func(other chan bus.Message) bool { return other == ears })
+	}()
 	for {
 		select {
 		case m := <-ears:

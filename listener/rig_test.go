@@ -20,6 +20,7 @@ type rig struct {
 	t    *testing.T
 	bus  *spy
 	desk *desk
+	all  []*node
 }
 
 func newRig(t *testing.T) *rig { return &rig{t: t, bus: &spy{}, desk: newDesk()} }
@@ -102,6 +103,7 @@ func (r *rig) start() *node {
 	}
 	var ctx context.Context
 	ctx, n.end = context.WithCancel(context.Background())
+	r.all = append(r.all, n)
 	go func() { n.done <- n.Run(ctx) }()
 	synctest.Wait()
 	n.says(live(1), live(10))
@@ -120,6 +122,16 @@ func (r *rig) stop(nodes ...*node) {
 			r.t.Errorf("Run: %v", err)
 		}
 	}
+}
+
+// close ends whoever still runs.
+func (r *rig) close() {
+	for _, n := range r.all {
+		n.line.set(false)
+		n.end()
+	}
+	synctest.Wait()
+	<-time.After(time.Minute)
 }
 
 // wait lets time pass and everything settle.

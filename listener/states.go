@@ -190,6 +190,7 @@ func (l *Listener) report(ctx context.Context) {
 			l.closeHoles()
 			l.retell()
 			l.mend(time.Now())
+			l.move(time.Now())
 			l.tidy(time.Now())
 		}
 	}

@@ -38,7 +38,8 @@ type Config struct {
 	LockEvery time.Duration
 
 	// HeartbeatEvery and FirstHeartbeatAfter time the stream's heartbeat.
-	// HeartbeatEvery is at least 10 ms.
+	// HeartbeatEvery is at least 10 ms; a heartbeat that comes more often than each 30 s
+	// still says the second at which its node would have beaten.
 	HeartbeatEvery, FirstHeartbeatAfter time.Duration
 	// Nodes is how many backend nodes connections are spread over; each has
 	// a heartbeat phase of its own.

@@ -149,6 +149,24 @@ func TestHeartbeatsTellNodesApart(t *testing.T) {
 	}
 }
 
+func TestAFastHeartbeatTellsNodesApartAsASlowOneDoes(t *testing.T) {
+	for second := range 31 {
+		cfg := quiet()
+		cfg.HeartbeatEvery, cfg.Nodes = 20*time.Millisecond, 3
+		cfg.Now = func() time.Time { return time.Date(2026, 11, 1, 20, 0, second, 0, time.UTC) }
+		s, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for node, want := range []int64{0, 10, 20} {
+			got := s.beatSecond(&conn{node: node + 1, env: "ps2"})
+			if age := s.now().Unix() - got; got%30 != want || age < 0 || age >= 30 {
+				t.Errorf("second %d: node %d says second %d of 30, %d s ago; want %d of the last 30 s", second, node+1, got%30, age, want)
+			}
+		}
+	}
+}
+
 func FuzzClientMessagesNeverBreakTheServer(f *testing.F) {
 	for _, seed := range []string{`{"service":"event","action":"subscribe","worlds":["all"]}`, `{"service":"event","action":"clearSubscribe","all":"true"}`, `{`, `{"service":"event","action":"echo","payload":null}`} {
 		f.Add([]byte(seed))

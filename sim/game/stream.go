@@ -222,8 +222,23 @@ func (s *Server) heartbeat(c *conn) ([]byte, time.Duration) {
 		online[w.endpoint] = strconv.FormatBool(!s.faults.down(w.id))
 	}
 	return mustJSON(map[string]any{
-		"online": online, "timestamp": itoa(s.now().Unix()), "service": "event", "type": "heartbeat",
+		"online": online, "timestamp": itoa(s.beatSecond(c)), "service": "event", "type": "heartbeat",
 	}), next
+}
+
+// realBeat is how often the game beats, in seconds.
+const realBeat = 30
+
+// beatSecond is what a heartbeat says of the time. Where the beat is faster than the
+// game's, it is the last second at which the node would truly have beaten, so that
+// nodes can be told apart by it.
+func (s *Server) beatSecond(c *conn) int64 {
+	now := s.now().Unix()
+	if s.cfg.HeartbeatEvery >= realBeat*time.Second {
+		return now
+	}
+	phase := realBeat * int64(c.node-1) / int64(s.cfg.Nodes)
+	return now - ((now-phase)%realBeat+realBeat)%realBeat
 }
 
 // read answers the client's messages until the connection ends.
