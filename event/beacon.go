@@ -57,8 +57,11 @@ type Beacon struct {
 // A BeaconWorld is one world's stream as one listener has it.
 type BeaconWorld struct {
 	World  World
-	Health StreamHealth
+	Health StreamHealth  // of its own connection
 	For    time.Duration // how long it has been so
+	// Told is what a leader tells of the world. It differs from Health where another
+	// listener has had what the leader missed. Empty: it has told nothing.
+	Told   StreamHealth
 	Recent int           // events of the last 10 s
 	Idle   time.Duration // since the newest event; negative: there was none
 }
@@ -89,6 +92,7 @@ type beaconWorldJSON struct {
 	World  World        `json:"world"`
 	Health StreamHealth `json:"health"`
 	ForMS  int64        `json:"for_ms"`
+	Told   StreamHealth `json:"told,omitempty"`
 	Recent int          `json:"recent"`
 	IdleMS *int64       `json:"idle_ms,omitempty"`
 }
@@ -104,7 +108,7 @@ func EncodeBeacon(b Beacon) ([]byte, error) {
 		w.Phase = &b.Phase
 	}
 	for _, x := range b.Worlds {
-		j := beaconWorldJSON{World: x.World, Health: x.Health, ForMS: x.For.Milliseconds(), Recent: x.Recent}
+		j := beaconWorldJSON{World: x.World, Health: x.Health, ForMS: x.For.Milliseconds(), Told: x.Told, Recent: x.Recent}
 		if idle := x.Idle.Milliseconds(); x.Idle >= 0 {
 			j.IdleMS = &idle
 		}
@@ -133,7 +137,7 @@ func DecodeBeacon(body []byte) (Beacon, error) {
 		b.Phase = *w.Phase
 	}
 	for _, j := range w.Worlds {
-		x := BeaconWorld{World: j.World, Health: j.Health, For: millis(j.ForMS), Recent: j.Recent, Idle: -1}
+		x := BeaconWorld{World: j.World, Health: j.Health, For: millis(j.ForMS), Told: j.Told, Recent: j.Recent, Idle: -1}
 		if j.IdleMS != nil {
 			x.Idle = millis(*j.IdleMS)
 		}

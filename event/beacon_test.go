@@ -14,7 +14,7 @@ func someBeacon() event.Beacon {
 	return event.Beacon{Environment: event.PC, Instance: "abc", Seq: 12, Term: 7, Up: true, UpFor: 61 * time.Second,
 		Phase: 21, Queue: 3, More: true, Again: true,
 		Worlds: []event.BeaconWorld{
-			{World: 1, Health: event.StreamLive, For: time.Minute, Recent: 40, Idle: 20 * time.Millisecond},
+			{World: 1, Health: event.StreamLive, For: time.Minute, Told: event.StreamLate, Recent: 40, Idle: 20 * time.Millisecond},
 			{World: 19, Health: event.StreamReconciling, Idle: -1},
 		},
 		Keys: []event.Key{{1, 2, 3}, {4}, {15: 9}}}

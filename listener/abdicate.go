@@ -8,7 +8,8 @@ import (
 )
 
 // When a leader's stream counts as ill, if another listener's is well. Each
-// abdication of the last steadyAfter doubles the first two, up to patienceMost.
+// abdication of the last steadyAfter but one doubles the first two, up to
+// patienceMost.
 const (
 	patienceDown   = 2 * time.Second // without a connection
 	patienceSilent = 8 * time.Second // of a world for this listener only
@@ -30,7 +31,7 @@ const (
 	illSilent = "silent_world"
 )
 
-// patience returns d, doubled for each recent abdication.
+// patience returns d, doubled for each recent abdication but the first.
 func (l *Listener) patience(d, most time.Duration, now time.Time) time.Duration {
 	recent := 0
 	for _, at := range l.abdicated {
@@ -38,7 +39,7 @@ func (l *Listener) patience(d, most time.Duration, now time.Time) time.Duration 
 			recent++
 		}
 	}
-	return min(d<<min(recent, 10), most)
+	return min(d<<min(max(recent-1, 0), 10), most)
 }
 
 // ill returns why the lease should go to somebody else: our stream is worse than

@@ -203,3 +203,53 @@ func TestALeaderThatAbdicatedTakesTheLeaseIfNobodyElseDoes(t *testing.T) {
 		r.stop(b)
 	})
 }
+
+func TestAShortBreakOfTheLeadersConnectionIsNotTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		a, b := r.start(), r.start()
+		n := r.flow(time.Second, 1, 0, a, b)
+		a.connect(false)
+		n = r.flow(time.Second, 1, n, b)
+		fresh := live(1)
+		fresh.Health = event.StreamReconciling
+		a.connect(true)
+		a.says(fresh)
+		r.flow(30*time.Second, 1, n, a, b)
+		a.says(live(1))
+		synctest.Wait()
+		for i, s := range r.bus.streams() {
+			if s.Health != event.StreamLive {
+				t.Errorf("state %d: world %d was told to be %s", i, s.World, s.Health)
+			}
+		}
+		if !a.isLeading() {
+			t.Error("the lease went to the other")
+		}
+		r.stop(a, b)
+	})
+}
+
+func TestAWorldThatNobodyHasIsToldToBeDownFromWhenTheLeaderLostIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		a, b := r.start(), r.start()
+		r.flow(time.Second, 1, 0, a, b)
+		began := time.Now()
+		a.connect(false)
+		r.wait(time.Second)
+		r.wantFlowing()
+		b.connect(false)
+		r.wait(2 * time.Second)
+		told := map[event.World]time.Time{}
+		for _, s := range r.bus.streams() {
+			if s.Health == event.StreamDown {
+				told[s.World] = s.Since
+			}
+		}
+		if len(told) != 2 || told[1].Sub(began) > 0 {
+			t.Errorf("told to be down: %v, want both worlds since %s", told, began)
+		}
+		r.stop(a, b)
+	})
+}

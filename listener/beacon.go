@@ -83,8 +83,11 @@ func (l *Listener) beacon(now time.Time) event.Beacon {
 	}
 	for _, s := range l.cfg.Stream.States() {
 		recent, idle := l.active.of(s.World, now)
-		b.Worlds = append(b.Worlds, event.BeaconWorld{World: s.World, Health: s.Health, For: max(now.Sub(s.Since), 0),
-			Recent: recent, Idle: idle})
+		w := event.BeaconWorld{World: s.World, Health: s.Health, For: max(now.Sub(s.Since), 0), Recent: recent, Idle: idle}
+		if b.Term > 0 {
+			w.Told = l.told[s.World]
+		}
+		b.Worlds = append(b.Worlds, w)
 	}
 	return b
 }
@@ -120,7 +123,7 @@ func (l *Listener) hear(m bus.Message, lost int) {
 func (l *Listener) follow(b *event.Beacon, now time.Time) {
 	for _, w := range b.Worlds {
 		if w.Health.Flowing() {
-			l.recorded[w.World] = span{from: now.Add(-w.For), to: now}
+			l.recorded[w.World] = record{span{from: now.Add(-w.For), to: now}, w.Told == event.StreamLive}
 		}
 	}
 }

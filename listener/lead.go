@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"muster/event"
 	"muster/lease"
 )
 
@@ -137,8 +138,9 @@ func (l *Listener) standBy(ill string) {
 	}
 	l.held = nil
 	for w, since := range l.flowing {
-		l.recorded[w] = span{from: since, to: now}
+		l.recorded[w] = record{span{from: since, to: now}, l.told[w] == event.StreamLive}
 	}
+	clear(l.inherited)
 	clear(l.overflow)
 	l.leading(false)
 	l.speakUp()

@@ -80,7 +80,8 @@ type Listener struct {
 	overflow  map[event.World]event.StreamState  // worlds with a hole that is still open
 	told      map[event.World]event.StreamHealth // by this leader
 	flowing   map[event.World]time.Time          // since when each world flows on our connection
-	recorded  map[event.World]span               // when a leader was last known to record each world
+	recorded  map[event.World]record             // how leaders have had each world
+	inherited map[event.World]bool               // live before us, so our own start is no news
 	abdicated []time.Time
 	coolUntil time.Time // the lease is left to others
 	mover     mover
@@ -114,7 +115,7 @@ func New(cfg Config) (*Listener, error) {
 		instance: rand.Text(), began: time.Now(), speak: make(chan struct{}, 1),
 		ring: newRing(), others: newOthers(), active: newActivity(time.Now()),
 		overflow: map[event.World]event.StreamState{}, told: map[event.World]event.StreamHealth{},
-		flowing: map[event.World]time.Time{}, recorded: map[event.World]span{}}
+		flowing: map[event.World]time.Time{}, recorded: map[event.World]record{}, inherited: map[event.World]bool{}}
 	if err := l.useSpool(); err != nil {
 		return nil, err
 	}

@@ -587,13 +587,14 @@ func TestEveryWorldIsReportedAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &spy{}
 		s := &script{states: []event.StreamState{live(1)}, run: func(ctx context.Context, h census.Handler) {
-			h.State(live(1))
+			<-time.After(time.Second) // we lead
+			h.State(down(1))
 			<-ctx.Done()
 		}}
 		_, stop := start(t, Config{Stream: s, Bus: b, Locker: newDesk()})
 		<-time.After(95 * time.Second)
-		if n := len(b.streams()); n != 5 {
-			t.Errorf("%d states in 95 s, want the first word, the change and three repetitions", n)
+		if n := len(b.streams()); n != 6 {
+			t.Errorf("%d states in 95 s, want the first word, the change, the change back and three repetitions", n)
 		}
 		stop()
 	})

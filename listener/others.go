@@ -55,6 +55,12 @@ type others struct {
 	missed bool
 }
 
+// A record is what is known of how leaders have had a world, up to span.to.
+type record struct {
+	span
+	live bool // it was live, not only flowing
+}
+
 // A span is a time from which on, and up to which, something was so.
 type span struct{ from, to time.Time }
 

@@ -130,15 +130,30 @@ func (o *busOutage) answered(l *Listener) {
 	o.why = nil
 }
 
-// Ready returns nil while the bus takes events, or why it does not. It does not
-// block and is safe to call while Run runs.
+// Ready returns nil while the listener can do its part, or why it cannot: the bus
+// takes no events; or, standing by, it has no connection to the game, without which
+// it is of no use as a successor. A leader without a connection is ready: there is
+// nobody better, or the lease would be theirs. It does not block and is safe to call
+// while Run runs.
 func (l *Listener) Ready(context.Context) error {
-	l.outage.mu.Lock()
-	defer l.outage.mu.Unlock()
-	if l.outage.why != nil {
-		return fmt.Errorf("the bus does not take events: %w", l.outage.why)
+	if err := l.outage.reason(); err != nil {
+		return fmt.Errorf("the bus does not take events: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.leads() && !l.cfg.Stream.Link().Up {
+		return errNotConnected
 	}
 	return nil
+}
+
+var errNotConnected = errors.New("standing by without a connection to the game")
+
+// reason returns why the bus does not take events, nil while it does.
+func (o *busOutage) reason() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.why
 }
 
 // deliverEach finds the message that no bus takes and leaves it out, so that it

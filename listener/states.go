@@ -38,8 +38,9 @@ func (l *Listener) firstWord() {
 		}
 		if s.Health.Flowing() {
 			s.Since = l.continuous(s, hole, ok)
+			l.inherited[s.World] = !ok && l.recorded[s.World].live
 		}
-		l.send(s)
+		l.send(l.override(s))
 	}
 }
 
@@ -118,8 +119,16 @@ func (l *Listener) changed(s event.StreamState) {
 	} else if _, flows := l.flowing[s.World]; !flows {
 		l.flowing[s.World] = time.Now()
 	}
+	switch {
+	case s.Health != event.StreamReconciling:
+		delete(l.inherited, s.World)
+	case l.leads() && l.told[s.World] == event.StreamLive: // another listener had it meanwhile
+		l.inherited[s.World] = true
+	}
 	if l.leads() {
-		l.send(l.override(s))
+		if s = l.override(s); !s.Health.Flowing() || s.Health != l.told[s.World] {
+			l.send(s)
+		}
 	} else {
 		l.metrics.setState(s)
 	}
@@ -142,26 +151,36 @@ func (l *Listener) dropped(w *waiting) {
 }
 
 // override returns how s is to be told: with the hole that is open for its world, or
-// as another listener has it, if that one's stream flows where ours does not. The
-// caller holds mu.
+// as another listener has it, if that one's stream flows where ours does not. That our
+// own connection is new is no news where the world was live before it. The caller holds
+// mu.
 func (l *Listener) override(s event.StreamState) event.StreamState {
 	if hole, open := l.overflow[s.World]; open {
 		hole.ReportedAt, hole.LastEventAt = s.ReportedAt, s.LastEventAt
 		return hole
 	}
+	if s.Health == event.StreamReconciling && l.inherited[s.World] {
+		s.Health, s.Reason = event.StreamLive, ""
+		return s
+	}
 	if s.Health.Flowing() {
 		return s
 	}
-	if better, ok := l.covers(s.World, time.Now()); ok {
-		better.ReportedAt, better.LastEventAt = s.ReportedAt, later(s.LastEventAt, better.LastEventAt)
-		return better
+	better, ok := l.covers(s.World, time.Now())
+	if !ok {
+		return s
 	}
-	return s
+	better.ReportedAt, better.LastEventAt = s.ReportedAt, later(s.LastEventAt, better.LastEventAt)
+	if told := l.told[s.World]; told.Flowing() {
+		better.Health = told
+	}
+	return better
 }
 
 // send queues a state of a world. The caller holds mu.
 func (l *Listener) send(s event.StreamState) {
 	s.By = event.Fence{Lease: Lease(l.env), Term: l.held.Term()}
+	l.log.Debug("telling", "world", int(s.World), "state", s.Health, "since", s.Since, "reason", s.Reason)
 	l.told[s.World] = s.Health
 	l.metrics.setState(s)
 	body, err := event.EncodeStream(s)

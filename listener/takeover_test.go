@@ -146,3 +146,51 @@ func TestASuspendedLeaderPublishesNothingThatCameAfterItsTime(t *testing.T) {
 		r.stop(a, b)
 	})
 }
+
+func TestAStandbyIsReadyWhileItIsConnected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		a, b := r.start(), r.start()
+		ready := func(n *node, want error) {
+			t.Helper()
+			if got := n.Ready(t.Context()); got != want {
+				t.Errorf("ready: %v, want %v", got, want)
+			}
+		}
+		ready(a, nil)
+		ready(b, nil)
+		b.connect(false)
+		ready(b, errNotConnected)
+		a.connect(false)
+		r.wait(10 * time.Second)
+		ready(a, nil) // it leads, and nobody is better
+		r.stop(a, b)
+	})
+}
+
+func TestThatTheSuccessorHasJustConnectedIsNoNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		a, b := r.start(), r.start()
+		fresh := live(1)
+		fresh.Health = event.StreamReconciling
+		b.says(fresh)
+		r.wait(time.Second)
+		r.stop(a)
+		r.wait(35 * time.Second)
+		for i, s := range r.bus.streams() {
+			if s.Health != event.StreamLive {
+				t.Errorf("state %d: world %d was told to be %s", i, s.World, s.Health)
+			}
+		}
+		b.says(live(1))
+		b.says(down(1)) // and from here on its own word counts
+		b.says(fresh)
+		synctest.Wait()
+		states := r.bus.streams()
+		if last := states[len(states)-1]; last.Health != event.StreamReconciling {
+			t.Errorf("the last word is %s, want reconciling", last.Health)
+		}
+		r.stop(b)
+	})
+}
