@@ -40,13 +40,15 @@ func (s *Store) Record(ctx context.Context, now time.Time, rec event.Record,
 		return event.Recorded{}, fmt.Errorf("record: %w", err)
 	}
 	s.freshenWatched(ctx)
+	mark := s.dirty.take()
+	defer s.dirty.give(mark)
 	var r, doubtful *recording // the newest attempt, and the newest that may be committed
 	doubt := 0
 	err = s.write(ctx, func(t *tx) error {
 		if t.doubt > doubt {
 			doubtful, doubt = r, t.doubt
 		}
-		r = &recording{t: t, now: now, batch: b}
+		r = &recording{t: t, now: now, batch: b, mark: mark}
 		if err := r.run(ctx, rec); err != nil {
 			return err
 		}
@@ -129,6 +131,7 @@ type recording struct {
 	t     *tx
 	now   time.Time
 	batch *batch
+	mark  int64 // of the hours made dirty
 	out   event.Recorded
 
 	signs     []sign  // evidence that needs the presence table

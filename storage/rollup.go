@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -16,19 +17,45 @@ const hour = int64(time.Hour / time.Second)
 
 var dirtyShape = newShape("dirty_hours", "hour_at writer", "hour_at, writer")
 
-// dirtyHours marks the hours whose sums the new rows of experience change. Each
-// Store has a mark of its own, so that two dispatchers do not wait for each other.
+// dirtyHours marks the hours whose sums the new rows of experience change. A mark is
+// locked until the commit, so each Record in progress has one of its own: none waits
+// for another.
 func (r *recording) dirtyHours(ctx context.Context) error {
 	var args []any
 	last := int64(-1)
 	for _, row := range r.batch.kinds[event.Experience] { // sorted by second
 		if h := row.at - row.at%hour; h != last && r.out.New[row.i] {
 			last = h
-			args = append(args, h, r.t.s.writer)
+			args = append(args, h, r.mark)
 		}
 	}
 	_, err := r.t.insert(ctx, dirtyShape, args)
 	return err
+}
+
+// dirtyMarks are the numbers of a Store's marks, as many as there are Records at a
+// time: the fewer there are, the fewer rows dirty_hours has.
+type dirtyMarks struct {
+	mu   sync.Mutex
+	free []int64
+}
+
+func (m *dirtyMarks) take() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := len(m.free)
+	if n == 0 {
+		return rand.Int64()
+	}
+	mark := m.free[n-1]
+	m.free = m.free[:n-1]
+	return mark
+}
+
+func (m *dirtyMarks) give(mark int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.free = append(m.free, mark)
 }
 
 // Rollup sums up experience per character, kind and hour, for the hours to which
@@ -39,8 +66,9 @@ func (r *recording) dirtyHours(ctx context.Context) error {
 // often as it comes cheap: it stops writing to SQLite while it is counted, so that
 // may take a fiftieth of the time at most.
 //
-// Several may run at once: an hour's marks are locked while it is counted, and a
-// Record that adds rows to it meanwhile leaves a new mark.
+// Several may run at once, and beside any number of Records: what is marked is taken
+// over by a mark of this count before it begins, and a Record that adds rows meanwhile
+// leaves a new one. A count that is cut short leaves its own.
 //
 // A sum never shrinks: what is counted anew may lack rows that are gone already.
 func (s *Store) Rollup(ctx context.Context, now time.Time) (int, error) {
@@ -59,11 +87,8 @@ func (s *Store) rollup(ctx context.Context, now time.Time, before int64) (int, e
 		if running && !s.running.due(now) {
 			continue
 		}
-		did, from := false, time.Now()
-		err := s.writeLong(ctx, func(t *tx) (err error) {
-			did, err = t.rollup(ctx, h)
-			return err
-		})
+		from := time.Now()
+		did, err := s.rollupHour(ctx, h)
 		if err != nil {
 			return done, fmt.Errorf("roll up hour %s: %w", fromSec(h).Format(time.RFC3339), err)
 		}
@@ -99,28 +124,59 @@ func (r *runningHour) counted(now time.Time, took time.Duration) {
 	r.at, r.took = now, took
 }
 
-// An amount above a thousand million counts as that: none is real, and a few
-// could make a sum that does not fit, and the hour impossible to close.
-func (t *tx) rollup(ctx context.Context, h int64) (bool, error) {
-	var writers []any
+// rollupHour counts one hour, unless it needs no counting.
+func (s *Store) rollupHour(ctx context.Context, h int64) (did bool, err error) {
+	mine := rand.Int64()
+	err = s.write(ctx, func(t *tx) (err error) {
+		did, err = t.takeMarks(ctx, h, mine)
+		return err
+	})
+	if err != nil || !did {
+		return false, err
+	}
+	err = s.writeLong(ctx, func(t *tx) error {
+		if err := t.countHour(ctx, h); err != nil {
+			return err
+		}
+		return t.dropMarks(ctx, h, []any{mine})
+	})
+	return err == nil, err
+}
+
+// takeMarks puts the mark mine in the place of all others of the hour. It waits for
+// the Records that hold one; false: there is none.
+func (t *tx) takeMarks(ctx context.Context, h, mine int64) (bool, error) {
+	var others []any
 	rows, err := t.query(ctx, "SELECT writer FROM dirty_hours WHERE hour_at = ?"+t.s.d.forUpdate(), h)
 	err = collect(rows, err, func(rows *sql.Rows) error {
 		var w int64
 		err := rows.Scan(&w)
-		writers = append(writers, w)
+		others = append(others, w)
 		return err
 	})
-	if err != nil || len(writers) == 0 {
+	if err != nil || len(others) == 0 {
 		return false, err
 	}
-	_, err = t.ExecContext(ctx, "DELETE FROM dirty_hours WHERE hour_at = ? AND writer IN ("+marks(len(writers))+")",
+	if err := t.dropMarks(ctx, h, others); err != nil {
+		return false, err
+	}
+	_, err = t.insert(ctx, dirtyShape, []any{h, mine})
+	return err == nil, err
+}
+
+func (t *tx) dropMarks(ctx context.Context, h int64, writers []any) error {
+	_, err := t.ExecContext(ctx, "DELETE FROM dirty_hours WHERE hour_at = ? AND writer IN ("+marks(len(writers))+")",
 		slices.Concat([]any{h}, writers)...)
-	if err != nil {
-		return false, err
-	}
-	_, err = t.exec(ctx, "INSERT INTO experience_hourly (character_id, hour_at, experience_id, n, amount) "+
+	return err
+}
+
+// countHour writes the sums of an hour. An amount above a thousand million counts as
+// that: none is real, and a few could make a sum that does not fit, and the hour
+// impossible to close.
+func (t *tx) countHour(ctx context.Context, h int64) error {
+	_, err := t.exec(ctx, "INSERT INTO experience_hourly (character_id, hour_at, experience_id, n, amount) "+
 		"SELECT character_id, ?, experience_id, COUNT(*), SUM(CASE WHEN amount > 1000000000 THEN 1000000000 ELSE amount END) FROM event_experience "+
 		"WHERE at >= ? AND at < ? GROUP BY character_id, experience_id ORDER BY character_id, experience_id"+
 		t.s.d.larger("experience_hourly", "character_id, hour_at, experience_id", "n", "amount"), h, h, h+hour)
-	return err == nil, err
+	return err
 }

@@ -85,7 +85,7 @@ type shared struct {
 	w, r   *sql.DB // the same on MySQL
 	long   *sql.DB // for statements that take long; w on SQLite
 	dsn    string  // MySQL only
-	writer int64   // tells this Store's dirty marks from those of others
+	writer int64   // tells this Store's beats from those of others
 
 	replicas *replicas
 	metrics  *metrics
@@ -97,7 +97,8 @@ type shared struct {
 	trace   func(text string) // of tests: sees the statements of transactions
 
 	running   runningHour // of Rollup
-	retention retention   // of Retain
+	dirty     dirtyMarks
+	retention retention // of Retain
 
 	mu     sync.Mutex
 	stmts  map[string]*sql.Stmt // prepared on w; SQLite only
