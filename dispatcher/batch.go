@@ -89,6 +89,12 @@ func (d *Dispatcher) record(ctx context.Context, b bus.Batch, in *intake) (event
 	if in.empty() {
 		return event.Recorded{}, nil // the bus settles by itself
 	}
+	select {
+	case d.writing <- struct{}{}:
+		defer func() { <-d.writing }()
+	case <-ctx.Done():
+		return event.Recorded{}, ctx.Err()
+	}
 	got, err := d.write(ctx, b, in)
 	if err == nil || !permanent(err) {
 		return got, err

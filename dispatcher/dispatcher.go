@@ -59,8 +59,8 @@ type Config struct {
 	// Idle is how long a character may give no sign of life before its session
 	// ends (census 3, S10). 0 means 30 minutes.
 	Idle time.Duration
-	// Workers is how many batches may be worked on at a time: while one commits,
-	// the next is decoded. 0 means 2.
+	// Workers is how many batches may be written at a time. One more is in hand, so
+	// that a batch is decoded or announced while another is written. 0 means 2.
 	Workers int
 	Clock   func() time.Time // nil means time.Now
 }
@@ -82,7 +82,7 @@ type Dispatcher struct {
 	store   Store
 	log     *slog.Logger
 	idle    time.Duration
-	workers int
+	writing chan struct{} // holds a token for each batch that is written
 	clock   func() time.Time
 	names   *names
 	metrics *metrics
@@ -108,7 +108,7 @@ func New(cfg Config) *Dispatcher {
 	}
 	log := cfg.Log.With("role", "dispatcher")
 	return &Dispatcher{
-		bus: cfg.Bus, store: cfg.Store, log: log, idle: cfg.Idle, workers: cfg.Workers, clock: cfg.Clock,
+		bus: cfg.Bus, store: cfg.Store, log: log, idle: cfg.Idle, writing: make(chan struct{}, cfg.Workers), clock: cfg.Clock,
 		names: newNames(cfg.Store, log), metrics: newMetrics(cfg.Registerer),
 		storage: outage.New(log, cfg.Clock,
 			"storage does not answer, events wait in the queue", "storage answers again"),
@@ -133,7 +133,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 	d.names.loadLookups(ctx)
 	d.hide(ctx)
-	for range d.workers {
+	for range cap(d.writing) + 1 {
 		g.Go(func() error { return d.bus.Consume(ctx, event.QueueDispatcher, d.handle) })
 	}
 	g.Go(func() error { d.every(ctx, tidyEvery, d.tidy); return nil })
