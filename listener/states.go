@@ -204,10 +204,10 @@ func (l *Listener) report(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-every.C:
-			l.repeat()
+			l.repeat(ctx)
 		case <-soon.C:
-			l.closeHoles()
-			l.retell()
+			l.closeHoles(ctx)
+			l.retell(ctx)
 			l.mend(time.Now())
 			l.move(time.Now())
 			l.tidy(time.Now())
@@ -215,18 +215,29 @@ func (l *Listener) report(ctx context.Context) {
 	}
 }
 
-func (l *Listener) repeat() {
+// statesUntil returns the states that this leader is to tell. It has none once ctx has
+// ended: that the connection ends with us is the last word's to tell. The caller holds
+// mu.
+func (l *Listener) statesUntil(ctx context.Context) []event.StreamState {
+	if !l.leads() {
+		return nil
+	}
+	states := l.states()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return states
+}
+
+func (l *Listener) repeat(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.leads() {
-		return
-	}
-	for _, s := range l.states() {
+	for _, s := range l.statesUntil(ctx) {
 		l.send(s)
 	}
 }
 
-func (l *Listener) closeHoles() {
+func (l *Listener) closeHoles(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.overflow) == 0 || !l.queue.roomy() || !l.leads() {
@@ -234,10 +245,10 @@ func (l *Listener) closeHoles() {
 	}
 	clear(l.overflow)
 	l.log.Info("the bus has room again, nothing is dropped any more")
-	now := time.Now().UTC()
-	for _, s := range l.states() {
+	now := time.Now()
+	for _, s := range l.statesUntil(ctx) {
 		if s.Health.Flowing() {
-			s.Since = now
+			s.Since = now.UTC()
 		}
 		l.send(s)
 	}
@@ -245,13 +256,10 @@ func (l *Listener) closeHoles() {
 
 // retell tells of worlds that are other than they were told, because another listener
 // came or went that has them.
-func (l *Listener) retell() {
+func (l *Listener) retell(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.leads() {
-		return
-	}
-	for _, s := range l.states() {
+	for _, s := range l.statesUntil(ctx) {
 		if told, ok := l.told[s.World]; ok && told != s.Health {
 			l.send(s)
 		}

@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -153,7 +154,7 @@ func TestAStandbyIsReadyWhileItIsConnected(t *testing.T) {
 		a, b := r.start(), r.start()
 		ready := func(n *node, want error) {
 			t.Helper()
-			if got := n.Ready(t.Context()); got != want {
+			if got := n.Ready(t.Context()); !errors.Is(got, want) {
 				t.Errorf("ready: %v, want %v", got, want)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/url"
@@ -199,8 +200,9 @@ func (f *failover) watch() {
 	go func() { done <- b.Listen(ctx, event.TopicFeed, func() { close(ready) }, f.hear) }()
 	f.t.Cleanup(func() {
 		cancel()
-		<-done
-		_ = b.Close()
+		if err := errors.Join(<-done, b.Close()); err != nil {
+			f.t.Error(err)
+		}
 	})
 	<-ready
 }
