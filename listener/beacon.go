@@ -53,16 +53,20 @@ func (l *Listener) say(ctx context.Context, last bool) (more bool) {
 		l.log.Error("encode beacon", "err", err) // cannot happen: all is bounded
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, sayLimit)
+	saying, cancel := context.WithTimeout(ctx, sayLimit)
 	defer cancel()
-	err = l.cfg.Bus.Publish(ctx, event.TopicListeners, bus.Message{ID: "beacon", Key: string(l.env) + ".listener", Body: body})
+	err = l.cfg.Bus.Publish(saying, event.TopicListeners, bus.Message{ID: "beacon", Key: string(l.env) + ".listener", Body: body})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
+		if ctx.Err() == nil {
+			l.telling.Failed(ctx, err)
+		}
 		l.safe.failed(b.Keys)
 		l.others.missed = l.others.missed || b.Again
 		return false
 	}
+	l.telling.Answered(ctx)
 	l.seq++
 	return b.More
 }

@@ -16,6 +16,7 @@ import (
 	"muster/census"
 	"muster/event"
 	"muster/internal/diskqueue"
+	"muster/internal/outage"
 	"muster/lease"
 )
 
@@ -63,6 +64,7 @@ type Listener struct {
 	metrics *metrics
 	queue   *queue // what waits for the bus, oldest first
 	outage  busOutage
+	telling *outage.Outage // whether beacons go out
 
 	instance string        // names this process among the others
 	began    time.Time     // when it was made
@@ -109,8 +111,9 @@ func New(cfg Config) (*Listener, error) {
 	}
 	env := cfg.Stream.Environment()
 	m.zero(env)
-	l := &Listener{cfg: cfg, env: env, metrics: m,
-		log:      cfg.Log.With("role", "listener", "environment", env),
+	log := cfg.Log.With("role", "listener", "environment", env)
+	l := &Listener{cfg: cfg, env: env, metrics: m, log: log,
+		telling:  outage.New(log, nil, "the other listeners cannot be told", "the other listeners are told again"),
 		queue:    newQueue(cfg.QueueMessages, cfg.QueueBytes),
 		instance: rand.Text(), began: time.Now(), speak: make(chan struct{}, 1),
 		ring: newRing(), others: newOthers(), active: newActivity(time.Now()),
