@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -77,6 +78,10 @@ func (b *Bus) pump(ctx context.Context, topic string, l *listener, ready func())
 	}
 }
 
+// bindEvery is how often a listener binds its queue anew. An exchange that was
+// deleted and made again has no bindings, and nobody would say so.
+const bindEvery = 10 * time.Second
+
 // hear listens on one channel. The queue is the broker's to name and to delete.
 func (b *Bus) hear(ctx context.Context, topic string, l *listener, ready func()) (stood bool, err error) {
 	ch, conn, err := b.subLink.channel(ctx)
@@ -85,12 +90,14 @@ func (b *Bus) hear(ctx context.Context, topic string, l *listener, ready func())
 	}
 	defer closeChannel(ch, conn)
 	var deliveries <-chan amqp.Delivery
+	var bind func() error
 	err = b.subLink.await(ctx, func() error {
 		q, err := ch.QueueDeclare("", false, true, true, false, listenerArgs())
 		if err != nil {
 			return err
 		}
-		if err := ch.QueueBind(q.Name, "#", b.layout.exchange(topic), false, nil); err != nil {
+		bind = func() error { return ch.QueueBind(q.Name, "#", b.layout.exchange(topic), false, nil) }
+		if err := bind(); err != nil {
 			return err
 		}
 		deliveries, err = ch.Consume(q.Name, "", true, true, false, false, nil)
@@ -102,6 +109,9 @@ func (b *Bus) hear(ctx context.Context, topic string, l *listener, ready func())
 	}
 	cancelled := ch.NotifyCancel(make(chan string, 1))
 	ready()
+	tick := time.NewTicker(bindEvery)
+	defer tick.Stop()
+	bound := make(chan error, 1)
 	for {
 		select {
 		case d, ok := <-deliveries:
@@ -109,6 +119,18 @@ func (b *Bus) hear(ctx context.Context, topic string, l *listener, ready func())
 				return true, amqp.ErrClosed
 			}
 			l.add(&d)
+		case <-tick.C:
+			b.subLink.tasks.Go(func() {
+				select {
+				case bound <- bind():
+				default: // an answer waits already
+				}
+			})
+		case err := <-bound:
+			if err != nil {
+				conn.stale.Store(true) // the exchange is missing
+				return true, err
+			}
 		case <-cancelled:
 			return true, amqp.ErrClosed
 		case <-ctx.Done():

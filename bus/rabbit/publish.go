@@ -209,6 +209,7 @@ func (p *publisher) session(ctx context.Context) (worked bool, err error) {
 	defer closeChannel(ch, conn)
 	// The driver hands over returns and confirms in the order they came: returns
 	// has no buffer, so a return is seen before its confirm is even sent.
+	ended := ch.NotifyClose(make(chan *amqp.Error, 1))
 	returns := ch.NotifyReturn(make(chan amqp.Return))
 	confirms := ch.NotifyPublish(make(chan amqp.Confirmation, p.bus.cfg.Window))
 	if err := p.bus.pubLink.await(ctx, func() error { return ch.Confirm(false) }, nil); err != nil {
@@ -229,6 +230,10 @@ func (p *publisher) session(ctx context.Context) (worked bool, err error) {
 	}
 	closeChannel(ch, conn)
 	<-read
+	if e := <-ended; e != nil && e.Server {
+		conn.stale.Store(true) // as for an exchange that is missing
+		err = errors.Join(err, e)
+	}
 	return p.requeue(s), err
 }
 

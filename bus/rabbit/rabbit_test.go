@@ -33,11 +33,14 @@ func brokerURL(t testing.TB) string {
 	return url
 }
 
+// namespace returns one that nobody else has.
+func namespace() string { return "test-" + strings.ToLower(rand.Text()[:10]) }
+
 // config returns one with a namespace of its own, which the test's end removes.
 func config(t testing.TB) rabbit.Config {
 	t.Helper()
 	cfg := rabbit.Config{
-		URL: brokerURL(t), Topology: bustest.Topology(), Namespace: "test-" + strings.ToLower(rand.Text()[:10]),
+		URL: brokerURL(t), Topology: bustest.Topology(), Namespace: namespace(),
 		OpenTimeout: patience, Heartbeat: time.Second, Log: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
 	}
 	t.Cleanup(func() { remove(t, cfg) })
