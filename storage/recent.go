@@ -13,7 +13,7 @@ import (
 // are kept for some days.
 func (s *Store) RecentAlerts(ctx context.Context, u alert.UserID, limit int) ([]alert.Recent, error) {
 	var out []alert.Recent
-	err := s.each(ctx, ask("SELECT a.world, a.cause, a.login_at, a.created_ns, a.state, a.reason, a.settled_ns, "+
+	err := s.each(ctx, ask("SELECT a.world, a.cause, a.login_at, a.created_ns, a.state, a.reason, a.settled_ns, a.left_at, "+
 		characterCols+" FROM alerts a JOIN characters c ON c.id = a.character_id"+characterJoin+unlessHidden("a.character_id")+
 		" AND a.user_id = ? ORDER BY a.created_ns DESC, a.k LIMIT ?", int64(u), atMost(limit)),
 		func(rows *sql.Rows) error {
@@ -27,13 +27,13 @@ func (s *Store) RecentAlerts(ctx context.Context, u alert.UserID, limit int) ([]
 func scanRecent(rows *sql.Rows) (alert.Recent, error) {
 	var r alert.Recent
 	var c characterRow
-	var login, created, state, settled int64
+	var login, created, state, settled, left int64
 	var reason string
-	err := rows.Scan(append([]any{(*int32)(&r.World), (*string)(&r.Cause), &login, &created, &state, &reason, &settled}, c.into()...)...)
+	err := rows.Scan(append([]any{(*int32)(&r.World), (*string)(&r.Cause), &login, &created, &state, &reason, &settled, &left}, c.into()...)...)
 	if err != nil {
 		return r, err
 	}
-	r.LoginAt, r.At, r.Fate = fromSec(login), fromNano(created), alert.Waiting
+	r.LoginAt, r.LeftAt, r.At, r.Fate = fromSec(login), fromSec(left), fromNano(created), alert.Waiting
 	if settled != 0 {
 		r.At = fromNano(settled)
 	}

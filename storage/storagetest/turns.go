@@ -406,6 +406,7 @@ func turnLeaves(w *world) {
 	w.works(turns[0], 1211)
 	same(w, "shown twice", len(w.claim(5000)), 0)
 	same(w, "in the record", w.recent(ann)[0].Fate, alert.Told)
+	same(w, "when, in the record", w.recent(ann)[0].LeftAt, at(999))
 	w.record(6000, login(6000, alice))
 	w.tell(6000)
 	set := alert.DefaultSettings(ann)
