@@ -97,7 +97,7 @@ func (m *leaving) depart(ctx context.Context, d departure) error {
 	}
 	if !back {
 		var keys []any
-		rows, err := m.t.query(ctx, "SELECT k, user_id, post_k, also_k FROM alerts WHERE character_id = ? AND login_at <= ? AND left_at = 0 AND state IN (1, 3) AND cause <> 'own' LIMIT ?",
+		rows, err := m.t.query(ctx, "SELECT k, user_id, post_k, also_k FROM alerts WHERE character_id = ? AND login_at <= ? AND left_at = 0 AND +state IN (1, 3) AND cause <> 'own' LIMIT ?",
 			int64(d.id), d.left, departureStep)
 		err = collect(rows, err, func(rows *sql.Rows) error {
 			var k, post, also []byte

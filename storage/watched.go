@@ -121,7 +121,7 @@ func (s *Store) LoadWatched(ctx context.Context) error {
 		return fmt.Errorf("load watched: %w", err)
 	}
 	slices.Sort(ids)
-	ids = slices.Clip(slices.Compact(ids))
+	ids = slices.Clone(slices.Compact(ids)) // which frees what the repeated ones took
 	x.refreshing.Lock()
 	defer x.refreshing.Unlock()
 	x.mu.Lock()

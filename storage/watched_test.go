@@ -144,13 +144,13 @@ func (c crowd) fill(b *testing.B, s *storage.Store) {
 	}
 }
 
-// BenchmarkAlerts has people of whom each has 100 friends, out of 100,000 players, be
-// told of logins: batches of 50 players, everybody on the lists of some twenty
-// people. The baseline is the same logins of players whom nobody watches.
+// BenchmarkAlerts has 20,000 people, each with 100 friends, be told of logins in
+// batches of 50, everybody on the lists of some twenty or two people. The baseline
+// is the same logins of players whom nobody watches.
 func BenchmarkAlerts(b *testing.B) {
-	for _, people := range []int{2000, 20_000} {
-		b.Run(fmt.Sprintf("people=%d", people), func(b *testing.B) {
-			c := crowd{people: people, friends: 100, pool: 5 * people}
+	for _, watchers := range []int{20, 2} {
+		b.Run(fmt.Sprintf("watchers=%d", watchers), func(b *testing.B) {
+			c := crowd{people: 20_000, friends: 100, pool: 2_000_000 / watchers}
 			s := storagetest.Open(b, storagetest.File(b))
 			c.fill(b, s)
 			before := heap()
@@ -158,8 +158,7 @@ func BenchmarkAlerts(b *testing.B) {
 			if err := s.LoadWatched(b.Context()); err != nil {
 				b.Fatal(err)
 			}
-			b.ReportMetric(float64(time.Since(from).Milliseconds()), "ms/load")
-			b.ReportMetric(float64(heap()-before)/1e6, "MB/index")
+			load, size := time.Since(from), heap()-before
 			const each = 50
 			alerts, n := 0, 0
 			var watched, strange time.Duration
@@ -181,9 +180,11 @@ func BenchmarkAlerts(b *testing.B) {
 				})
 				n++
 			}
-			if alerts < 10*n*each {
+			if alerts < watchers*n*each/2 {
 				b.Fatalf("%d alerts for %d logins", alerts, n*each)
 			}
+			b.ReportMetric(float64(load.Milliseconds()), "ms/load")
+			b.ReportMetric(float64(size)/1e6, "MB/index")
 			b.ReportMetric(float64(alerts)/watched.Seconds(), "alerts/s")
 			b.ReportMetric(float64(n*each)/watched.Seconds(), "logins/s")
 			b.ReportMetric(float64(n*each)/strange.Seconds(), "strangers/s")
@@ -197,4 +198,53 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// BenchmarkTurns has bots take the turns of people of whom each has some friends
+// come on: claim, plan, store the plan, and settle it. Twenty-five requests a second
+// are what Discord is asked at most.
+func BenchmarkTurns(b *testing.B) {
+	const people, each = 2000, 64
+	s := storagetest.Open(b, storagetest.File(b))
+	crowd{people: people, friends: 100, pool: 20_000}.fill(b, s)
+	if err := s.LoadWatched(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	now, next, turns, alerts := benchDay, 1, 0, 0
+	more := func() {
+		now = now.Add(time.Hour)
+		events := arrivals(event.CharacterID(next), 400, int(now.Sub(benchDay)/time.Second))
+		next = (next + 400) % 20_000
+		if _, err := s.Record(b.Context(), now, event.Record{Events: events}, nil); err != nil {
+			b.Fatal(err)
+		}
+		now = now.Add(alert.NameWait)
+	}
+	for b.Loop() {
+		claimed, err := s.ClaimUsers(b.Context(), now, each, time.Minute)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, t := range claimed {
+			st := alert.Settlement{User: t.User, Claim: t.Claim}
+			for _, p := range append(t.Steps.Send, t.Steps.Edit...) {
+				st.Results = append(st.Results, alert.Result{Post: p.Key, Message: "m", Channel: "c", News: true, Changed: p.Changed})
+				alerts += len(p.Alerts)
+			}
+			if err := s.SettleTurn(b.Context(), st, now); err != nil {
+				b.Fatal(err)
+			}
+		}
+		turns += len(claimed)
+		if len(claimed) < each/2 {
+			b.StopTimer()
+			more()
+			b.StartTimer()
+		}
+	}
+	if turns < each*(b.N/2) || alerts < turns {
+		b.Fatalf("%d turns and %d alerts in %d claims", turns, alerts, b.N)
+	}
+	b.ReportMetric(float64(turns)/b.Elapsed().Seconds(), "turns/s")
+	b.ReportMetric(float64(alerts)/b.Elapsed().Seconds(), "alerts/s")
 }
