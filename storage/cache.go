@@ -27,10 +27,14 @@ type presenceCache struct {
 	// for their rows share pages, and pages are what a commit pays for.
 	due   map[event.CharacterID]touch
 	dueAt time.Time // when they were last taken
-	// unsure are the characters of whom a sign of life was skipped since the table
-	// was last looked at; nil where nobody else writes.
-	unsure   map[event.CharacterID]*hot
+
+	// Where other processes write too: unsure are those of whom a sign of life was
+	// skipped since the table was last looked at, strange is what it must learn of
+	// those whom it has otherwise.
+	shared   bool
+	unsure   []touch
 	unsureAt time.Time // when they were last looked at
+	strange  map[event.CharacterID]sign
 }
 
 // Bounds of what is due: that many, or that old by the dispatcher's clock.
@@ -51,10 +55,12 @@ type hot struct {
 	loggedOut  int64
 	storedSeen int64
 	lastSeen   int64
+	unsure     bool // it is on the list
 }
 
 func newPresenceCache(limit int) *presenceCache {
-	return &presenceCache{half: max(limit/2, 1), young: map[event.CharacterID]*hot{}, due: map[event.CharacterID]touch{}}
+	return &presenceCache{half: max(limit/2, 1), young: map[event.CharacterID]*hot{}, due: map[event.CharacterID]touch{},
+		strange: map[event.CharacterID]sign{}}
 }
 
 // get needs mu.
@@ -125,48 +131,24 @@ func (c *presenceCache) takeDue(now time.Time) []touch {
 	return list
 }
 
-// takeUnsure returns whom to look at now, if anybody; it needs mu. They stay on the
-// list until that is committed.
-func (c *presenceCache) takeUnsure(now time.Time) []touch {
-	if len(c.unsure) == 0 || now.Sub(c.unsureAt).Abs() < dueEvery {
-		return nil
-	}
-	c.unsureAt = now
-	list := make([]touch, 0, len(c.unsure))
-	for id, h := range c.unsure {
-		if c.get(id) != h || h.lastSeen <= h.storedSeen { // folded or ended since
-			delete(c.unsure, id)
-			continue
-		}
-		list = append(list, touch{h, id, h.lastSeen})
-	}
-	return list
-}
-
 // committed takes in what a transaction has stored: touched were seen, of those
-// refreshed the table knows it too, looked were compared with it, tracks were folded.
-func (c *presenceCache) committed(touched, refreshed, looked []touch, tracks []event.Track) {
+// refreshed the table knows it too, tracks were folded.
+func (c *presenceCache) committed(touched, refreshed []touch, tracks []event.Track) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, t := range looked {
-		if t.h.lastSeen <= t.at {
-			delete(c.unsure, t.id)
-		}
-	}
 	for _, t := range touched {
 		t.h.lastSeen = max(t.h.lastSeen, t.at)
-		if c.unsure != nil {
-			c.unsure[t.id] = t.h
+		if c.shared && !t.h.unsure {
+			t.h.unsure = true
+			c.unsure = append(c.unsure, t)
 		}
 	}
 	for _, t := range refreshed {
-		t.h.storedSeen = max(t.h.storedSeen, t.at)
-		if d := c.due[t.id]; d.h == t.h && d.at <= t.at {
-			delete(c.due, t.id)
-		}
+		c.stored(t)
 	}
 	for i := range tracks {
 		t := &tracks[i]
+		delete(c.strange, t.Character)
 		if !t.Online.Online {
 			delete(c.young, t.Character)
 			delete(c.old, t.Character)
@@ -175,6 +157,14 @@ func (c *presenceCache) committed(touched, refreshed, looked []touch, tracks []e
 		seen := t.LastSeen.Unix()
 		c.put(t.Character, &hot{world: t.World, zone: t.Zone, session: sec(t.Session),
 			loggedOut: sec(t.LoggedOut), storedSeen: seen, lastSeen: seen})
+	}
+}
+
+// stored notes that the table knows of t; it needs mu.
+func (c *presenceCache) stored(t touch) {
+	t.h.storedSeen = max(t.h.storedSeen, t.at)
+	if d := c.due[t.id]; d.h == t.h && d.at <= t.at {
+		delete(c.due, t.id)
 	}
 }
 

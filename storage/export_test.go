@@ -17,16 +17,16 @@ type BareTable struct {
 
 // BareRows returns the rows that Record would insert for events, and where.
 func BareRows(events []event.Event) ([]BareTable, [][]any, error) {
-	b, err := newBatch(events)
+	b, err := newBatch(dialect{}, events)
 	if err != nil {
 		return nil, nil, err
 	}
 	var names []BareTable
 	var args [][]any
-	for kind, rows := range b.args {
-		if len(rows) > 0 {
+	for kind, rows := range b.values {
+		if rows != nil {
 			names = append(names, BareTable{b.tables[kind].table, b.tables[kind].cols})
-			args = append(args, rows)
+			args = append(args, rows.args)
 		}
 	}
 	return names, args, nil
@@ -86,4 +86,16 @@ func AgeWatchChanges(t testing.TB, s *Store) {
 	if _, err := s.w.ExecContext(t.Context(), "UPDATE watch_changes SET at_ns = at_ns - 3600000000000"); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// CountAll returns how many events of all kinds are stored.
+func (s *Store) CountAll(t testing.TB) (n int64) {
+	count, err := s.CountEvents(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range count {
+		n += c
+	}
+	return n
 }

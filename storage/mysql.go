@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
-	"muster/event"
 	"muster/internal/tlsfiles"
 )
 
@@ -48,7 +47,7 @@ const (
 // within the same bound a small one for what takes long.
 func (s *Store) openMySQL(ctx context.Context, dsn string) error {
 	s.d, s.dsn = dialect{mysql: true}, dsn
-	s.cache.unsure = map[event.CharacterID]*hot{}
+	s.cache.shared = true
 	conns := s.opt.Conns
 	if conns <= 0 {
 		conns = defaultConns
@@ -65,9 +64,29 @@ func (s *Store) openMySQL(ctx context.Context, dsn string) error {
 	if err := s.w.PingContext(ctx); err != nil {
 		return errors.Join(fmt.Errorf("%w: mysql at %s: %w", ErrUnreachable, address(dsn), tlsfiles.Explain(err)), s.w.Close(), s.long.Close())
 	}
+	if err := s.askPacket(ctx); err != nil {
+		return errors.Join(err, s.w.Close(), s.long.Close())
+	}
 	if s.replicas, err = s.openReplicas(); err != nil {
 		return errors.Join(err, s.w.Close(), s.long.Close())
 	}
+	return nil
+}
+
+// A statement has at most that many bytes, or what the server takes, which must be
+// enough for the largest row.
+const maxPacket, minPacket = 1 << 20, 256 << 10
+
+// askPacket asks the server how large a statement may be.
+func (s *Store) askPacket(ctx context.Context) error {
+	var most int
+	if err := s.w.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&most); err != nil {
+		return fmt.Errorf("%w: mysql: %w", ErrUnreachable, err)
+	}
+	if most < minPacket {
+		return fmt.Errorf("%w: mysql: max_allowed_packet is %d, at least %d is needed", ErrUnreachable, most, minPacket)
+	}
+	s.packet = min(most, maxPacket) - 1<<10 // its header, and room to be wrong
 	return nil
 }
 
@@ -114,7 +133,7 @@ func mysqlConfig(dsn string, answer time.Duration) (*mysql.Config, error) {
 	cfg.RejectReadOnly = false // its error would not say why
 	cfg.CheckConnLiveness = true
 	cfg.Collation = "utf8mb4_bin"
-	cfg.MaxAllowedPacket = 0 // asks the server
+	cfg.MaxAllowedPacket = 64 << 20 // what we send is bound by Store.packet
 	cfg.Logger = &mysql.NopLogger{}
 	cfg.DialFunc = dial
 	if cfg.Timeout == 0 {

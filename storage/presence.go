@@ -54,11 +54,16 @@ func (r *recording) gather(rec event.Record) {
 	}
 }
 
-// takeLate takes what the cache knows and the table does not. It needs the cache's
-// mutex.
+// takeLate takes what the table does not know and must. It needs the cache's mutex.
 func (r *recording) takeLate() {
-	r.lagging = r.t.s.cache.takeDue(r.now)
-	r.unsure = r.t.s.cache.takeUnsure(r.now)
+	c := r.t.s.cache
+	if !c.shared {
+		r.lagging = c.takeDue(r.now)
+		return
+	}
+	for _, s := range c.strange { // until it is committed
+		r.signs = append(r.signs, s)
+	}
 }
 
 func (r *recording) gatherEvent(e *event.Event) {
@@ -104,53 +109,33 @@ func (r *recording) present(e *event.Event, kind event.Sign, id event.CharacterI
 }
 
 // refresh tells the table of ordinary activity, without reading it first. Where
-// a row is not as the cache has it, all of that second are folded in full. So they
-// are on MySQL, where locking rows twice in different orders is a deadlock.
+// a row is not as the cache has it, all of that second are folded in full. On MySQL
+// this is lookAfter's, for there locking rows twice in different orders is a
+// deadlock.
 func (r *recording) refresh(ctx context.Context) error {
 	bySecond := map[int64][]touch{}
 	for _, t := range r.lagging {
 		bySecond[t.at] = append(bySecond[t.at], t)
 	}
 	for second, list := range bySecond {
-		ok := false
-		if !r.t.s.d.mysql {
-			var err error
-			if ok, err = r.refreshSecond(ctx, second, list); err != nil {
-				return err
-			}
+		ok, err := r.refreshSecond(ctx, second, list)
+		if err != nil {
+			return err
 		}
 		if ok {
 			r.refreshed = append(r.refreshed, list...)
 			continue
 		}
 		for _, t := range list {
-			r.signs = append(r.signs, sign{t.id, true, event.Evidence{Sign: event.SignActivity,
-				At: fromSec(second), World: t.h.world, Zone: t.h.zone}})
+			r.signs = append(r.signs, t.sign())
 		}
 	}
 	return nil
 }
 
-// look compares what the cache absorbed with the table. Where another process has
-// changed a row since, the evidence is folded after all.
-func (r *recording) look(ctx context.Context) error {
-	seen := make(map[event.CharacterID]touch, len(r.unsure))
-	ids := make([]event.CharacterID, len(r.unsure))
-	for i, t := range r.unsure {
-		seen[t.id], ids[i] = t, t.id
-	}
-	slices.Sort(ids)
-	return eachIn(ids, func(marks string, args []any) error {
-		rows, err := r.t.query(ctx, "SELECT "+trackCols+" FROM presence WHERE character_id IN ("+marks+")", args...)
-		return collect(rows, err, func(rows *sql.Rows) error {
-			track, err := scanTrack(rows)
-			if t := seen[track.Character]; err == nil && !t.h.is(track) {
-				r.signs = append(r.signs, sign{t.id, true, event.Evidence{Sign: event.SignActivity,
-					At: fromSec(t.at), World: t.h.world, Zone: t.h.zone}})
-			}
-			return err
-		})
-	})
+// sign is what t says, as evidence of before.
+func (t touch) sign() sign {
+	return sign{t.id, true, event.Evidence{Sign: event.SignActivity, At: fromSec(t.at), World: t.h.world, Zone: t.h.zone}}
 }
 
 // The plus keeps SQLite from going through everybody online by the index.
@@ -201,9 +186,6 @@ func (r *recording) gatherTouched() {
 // presence folds the evidence into the stored tracks and writes what changed.
 func (r *recording) presence(ctx context.Context) error {
 	if err := r.refresh(ctx); err != nil {
-		return err
-	}
-	if err := r.look(ctx); err != nil {
 		return err
 	}
 	if len(r.signs) == 0 {

@@ -35,11 +35,12 @@ func (s *Store) Record(ctx context.Context, now time.Time, rec event.Record,
 			return event.Recorded{}, fmt.Errorf("record: %w: observation of %d at %s", ErrData, o.Character, o.ObservedAt)
 		}
 	}
-	b, err := newBatch(rec.Events)
+	b, err := newBatch(s.d, rec.Events)
 	if err != nil {
 		return event.Recorded{}, fmt.Errorf("record: %w", err)
 	}
 	s.freshenWatched(ctx)
+	s.lookAfter(ctx, now)
 	mark := s.dirty.take()
 	defer s.dirty.give(mark)
 	var r, doubtful *recording // the newest attempt, and the newest that may be committed
@@ -78,7 +79,7 @@ type batch struct {
 	events []event.Event
 	kinds  [event.FishScan + 1][]row
 	tables []kindTable
-	args   [event.FishScan + 1][]any
+	values [event.FishScan + 1]*rowWriter
 }
 
 type row struct {
@@ -87,7 +88,7 @@ type row struct {
 	i   int // in events
 }
 
-func newBatch(events []event.Event) (*batch, error) {
+func newBatch(d dialect, events []event.Event) (*batch, error) {
 	b := &batch{id: rand.Int64(), events: events, tables: tables}
 	for i := range events {
 		e := &events[i]
@@ -103,15 +104,13 @@ func newBatch(events []event.Event) (*batch, error) {
 		slices.SortFunc(rows, func(a, b row) int { return cmp.Or(compareRows(a, b), cmp.Compare(a.i, b.i)) })
 		rows = slices.CompactFunc(rows, func(a, b row) bool { return compareRows(a, b) == 0 })
 		b.kinds[kind] = rows
-		args := make([]any, 0, len(rows)*len(b.tables[kind].cols))
+		w := newRowWriter(d, len(rows), len(b.tables[kind].cols))
 		for i := range rows {
-			var err error
-			args, err = b.tables[kind].row(args, &events[rows[i].i], &rows[i].key, b.id)
-			if err != nil {
+			if err := b.tables[kind].row(w, &events[rows[i].i], &rows[i].key, b.id); err != nil {
 				return nil, err
 			}
 		}
-		b.args[kind] = args
+		b.values[kind] = w
 	}
 	return b, nil
 }
@@ -138,7 +137,6 @@ type recording struct {
 	touched   []touch // evidence that the cache absorbs
 	lagging   []touch // those of touched that the table must hear of
 	refreshed []touch // those it has heard of
-	unsure    []touch // evidence of before that the cache absorbed, to be compared with the table
 	news      []news
 	tracks    []event.Track // as written
 	newIDs    []event.CharacterID
@@ -179,7 +177,7 @@ func (r *recording) insertEvents(ctx context.Context) error {
 			continue
 		}
 		table := r.batch.tables[kind]
-		affected, err := r.t.insert(ctx, table.shape, r.batch.args[kind])
+		affected, err := r.t.insertRows(ctx, table.shape, r.batch.values[kind])
 		if err != nil {
 			return err
 		}
@@ -278,7 +276,7 @@ func (t *tx) addCharacters(ctx context.Context, ids []event.CharacterID) ([]even
 
 // remember brings the caches up to what was committed.
 func (r *recording) remember(s *Store) {
-	s.cache.committed(r.touched, r.refreshed, r.unsure, r.tracks)
+	s.cache.committed(r.touched, r.refreshed, r.tracks)
 	s.known.add(r.newIDs)
 }
 

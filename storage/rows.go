@@ -16,15 +16,14 @@ type shape struct {
 	cols   []string
 	keys   string   // primary key, comma separated
 	update []string // columns that an existing row takes over; none: it stays
-	most   int      // rows in one statement; 0: maxRows
 	tail   []string // in place of update: what stands behind the rows, SQLite's and MySQL's
 
 	mu    sync.Mutex
 	texts map[int]string // by rows, SQLite only
 }
 
-// maxRows is how many rows one statement may have. With at most 21 columns that
-// is 21,504 values: SQLite allows 32,766, MySQL 65,535.
+// maxRows is how many rows one statement has at most on MySQL. Their text is bound
+// too, see Store.packet.
 const maxRows = 1024
 
 // maxSQLiteRows is how many rows one statement has at most on SQLite: larger ones
@@ -43,9 +42,6 @@ func (sh *shape) onConflict(sqlite, mysql string) *shape {
 
 // text returns the statement for n rows.
 func (sh *shape) text(d dialect, n int) string {
-	if d.mysql { // sent as a literal each time: nothing to gain from keeping it
-		return sh.build(d, n)
-	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	text, ok := sh.texts[n]
@@ -58,26 +54,34 @@ func (sh *shape) text(d dialect, n int) string {
 
 func (sh *shape) build(d dialect, n int) string {
 	row := "(" + strings.Repeat("?, ", len(sh.cols)-1) + "?)"
-	tail := ""
+	return sh.head() + strings.Repeat(row+", ", n-1) + row + sh.conflict(d)
+}
+
+func (sh *shape) head() string {
+	return "INSERT INTO " + sh.table + " (" + strings.Join(sh.cols, ", ") + ") VALUES "
+}
+
+// conflict is what happens to existing rows.
+func (sh *shape) conflict(d dialect) string {
 	if sh.tail == nil {
-		tail = d.upsert(sh.keys, sh.update...)
-	} else {
-		tail = sh.tail[bit(d.mysql)]
+		return d.upsert(sh.keys, sh.update...)
 	}
-	return "INSERT INTO " + sh.table + " (" + strings.Join(sh.cols, ", ") + ") VALUES " +
-		strings.Repeat(row+", ", n-1) + row + tail
+	return sh.tail[bit(d.mysql)]
 }
 
 // insert writes the rows whose values follow each other in args and returns how
 // many were affected: without update columns, how many are new.
 func (t *tx) insert(ctx context.Context, sh *shape, args []any) (int64, error) {
-	most := sh.most
-	if most == 0 {
-		most = maxRows
+	if t.s.d.mysql {
+		w, err := rendered(sh, args)
+		if err != nil {
+			return 0, err
+		}
+		return t.insertRows(ctx, sh, w)
 	}
 	var affected int64
 	for rows := len(args) / len(sh.cols); rows > 0; {
-		n := t.s.d.chunk(rows, most)
+		n := chunk(rows)
 		took, err := t.exec(ctx, sh.text(t.s.d, n), args[:n*len(sh.cols)]...)
 		if err != nil {
 			return affected, fmt.Errorf("insert into %s: %w", sh.table, err)
@@ -89,13 +93,9 @@ func (t *tx) insert(ctx context.Context, sh *shape, args []any) (int64, error) {
 	return affected, nil
 }
 
-// chunk returns how many of n rows go into the next statement. On SQLite it is a
-// power of two, so that a few prepared statements serve every n.
-func (d dialect) chunk(n, most int) int {
-	n = min(n, most)
-	if d.mysql {
-		return n
-	}
+// chunk returns how many of n rows go into the next statement on SQLite: a power
+// of two, so that a few prepared statements serve every n.
+func chunk(n int) int {
 	n = min(n, maxSQLiteRows)
 	p := 1
 	for p*2 <= n {

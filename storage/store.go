@@ -85,6 +85,7 @@ type shared struct {
 	w, r   *sql.DB // the same on MySQL
 	long   *sql.DB // for statements that take long; w on SQLite
 	dsn    string  // MySQL only
+	packet int     // bytes of a statement at most; MySQL only
 	writer int64   // tells this Store's beats from those of others
 
 	replicas *replicas

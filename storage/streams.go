@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"muster/event"
@@ -25,6 +27,10 @@ var (
 // up to the first word of its successor. States that come again, or
 // late, change nothing, but for the hole a late one tells of.
 func (r *recording) streams(ctx context.Context, states []event.StreamState) error {
+	// In one order, so that two dispatchers do not lock in two; those of one world
+	// stay as they came.
+	states = slices.Clone(states)
+	slices.SortStableFunc(states, func(a, b event.StreamState) int { return cmp.Compare(a.World, b.World) })
 	for _, next := range states {
 		if next.World <= 0 || next.Since.IsZero() || next.ReportedAt.IsZero() || !next.By.Valid() {
 			return fmt.Errorf("%w: stream state of world %d without world, time or whole fence", ErrData, next.World)

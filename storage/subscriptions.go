@@ -346,6 +346,7 @@ func (t *tx) saveRecipient(ctx context.Context, r alert.Recipient) error {
 func (s *Store) EndStale(ctx context.Context, now time.Time, idle time.Duration) ([]event.PresenceChange, error) {
 	var all []event.PresenceChange
 	cutoff := now.Add(-idle).Truncate(time.Second).UTC()
+	s.lookAfter(ctx, now)
 	for range maxStaleRounds {
 		var r *recording
 		err := s.write(ctx, func(t *tx) error {

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"fmt"
-	"math"
 
 	"muster/event"
 )
@@ -10,9 +9,9 @@ import (
 // A kindTable says how one kind of event becomes a row.
 type kindTable struct {
 	*shape
-	// values appends the columns after the common ones. It returns false when the
+	// values writes the columns after the common ones. It returns false when the
 	// detail is not of the kind's type.
-	values func(args []any, e *event.Event) ([]any, bool)
+	values func(*rowWriter, *event.Event) bool
 }
 
 // commonCols begin every event table.
@@ -27,13 +26,12 @@ func kindTables() []kindTable {
 			values: cols.values,
 		}
 	}
-	tables[event.Unknown].most = 128 // payloads of up to 16 KiB against max_allowed_packet
 	return tables
 }
 
 var kindColumns = map[event.Kind]struct {
 	name, cols string
-	values     func([]any, *event.Event) ([]any, bool)
+	values     func(*rowWriter, *event.Event) bool
 }{
 	event.Login:           {"login", "character_id", presenceValues},
 	event.Logout:          {"logout", "character_id", presenceValues},
@@ -54,97 +52,110 @@ var kindColumns = map[event.Kind]struct {
 	event.Unknown:         {"unknown", "name reason payload", rawValues},
 }
 
-func presenceValues(a []any, e *event.Event) ([]any, bool) {
+func presenceValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.Presence)
-	return append(a, int64(d.Character)), ok
+	w.ints(int64(d.Character))
+	return ok
 }
 
-func killValues(a []any, e *event.Event) ([]any, bool) {
+func killValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.Death)
-	return append(a, int64(d.Attacker), int64(d.Victim), int64(d.AttackerLoadout), int64(d.VictimLoadout),
+	w.ints(int64(d.Attacker), int64(d.Victim), int64(d.AttackerLoadout), int64(d.VictimLoadout),
 		int64(d.AttackerTeam), int64(d.VictimTeam), int64(d.Weapon), d.FireMode, int64(d.AttackerVehicle),
-		bit(d.Headshot), bit(d.Critical)), ok
+		bit(d.Headshot), bit(d.Critical))
+	return ok
 }
 
-func vehicleKillValues(a []any, e *event.Event) ([]any, bool) {
+func vehicleKillValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.VehicleDestroy)
-	return append(a, int64(d.Attacker), int64(d.Owner), int64(d.AttackerLoadout), int64(d.AttackerTeam),
+	w.ints(int64(d.Attacker), int64(d.Owner), int64(d.AttackerLoadout), int64(d.AttackerTeam),
 		int64(d.OwnerTeam), int64(d.VehicleFaction), int64(d.Vehicle), int64(d.AttackerVehicle),
-		int64(d.Weapon), int64(d.Facility), int64(e.Copy)), ok
+		int64(d.Weapon), int64(d.Facility), int64(e.Copy))
+	return ok
 }
 
-func experienceValues(a []any, e *event.Event) ([]any, bool) {
+func experienceValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.Gain)
-	return append(a, int64(d.Character), int64(d.Other), int64(d.ID), d.Amount, int64(d.Loadout), int64(d.Team)), ok
+	w.ints(int64(d.Character), int64(d.Other), int64(d.ID), d.Amount, int64(d.Loadout), int64(d.Team))
+	return ok
 }
 
-func controlValues(a []any, e *event.Event) ([]any, bool) {
+func controlValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.Control)
-	return append(a, int64(d.Facility), int64(d.Old), int64(d.New), d.HeldSeconds, int64(d.Outfit)), ok
+	w.ints(int64(d.Facility), int64(d.Old), int64(d.New), d.HeldSeconds, int64(d.Outfit))
+	return ok
 }
 
-func contributionValues(a []any, e *event.Event) ([]any, bool) {
+func contributionValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.Contribution)
-	return append(a, int64(d.Character), int64(d.Facility), int64(d.Outfit)), ok
+	w.ints(int64(d.Character), int64(d.Facility), int64(d.Outfit))
+	return ok
 }
 
-func metagameValues(a []any, e *event.Event) ([]any, bool) {
+func metagameValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.Alert)
-	return append(a, d.ID, d.Instance, int64(d.State), d.VS, d.NC, d.TR, d.ExperienceBonus), ok
+	w.ints(d.ID, d.Instance, int64(d.State))
+	w.floats(d.VS, d.NC, d.TR, d.ExperienceBonus)
+	return ok
 }
 
-func lockValues(a []any, e *event.Event) ([]any, bool) {
+func lockValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.Lock)
-	return append(a, int64(d.By), int64(d.Previous), int64(d.VS), int64(d.NC), int64(d.TR), d.Metagame), ok
+	w.ints(int64(d.By), int64(d.Previous), int64(d.VS), int64(d.NC), int64(d.TR), d.Metagame)
+	return ok
 }
 
-func achievementValues(a []any, e *event.Event) ([]any, bool) {
+func achievementValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.Award)
-	return append(a, int64(d.Character), d.Achievement), ok
+	w.ints(int64(d.Character), d.Achievement)
+	return ok
 }
 
-func rankValues(a []any, e *event.Event) ([]any, bool) {
+func rankValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.Rank)
-	return append(a, int64(d.Character), int64(d.Rank)), ok
+	w.ints(int64(d.Character), int64(d.Rank))
+	return ok
 }
 
-func itemValues(a []any, e *event.Event) ([]any, bool) {
+func itemValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.Item)
-	return append(a, int64(d.Character), int64(d.Item), d.Count, clip(d.Context, 100)), ok
+	w.ints(int64(d.Character), int64(d.Item), d.Count)
+	w.text(clip(d.Context, 100))
+	return ok
 }
 
-func skillValues(a []any, e *event.Event) ([]any, bool) {
+func skillValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.Skill)
-	return append(a, int64(d.Character), d.Skill), ok
+	w.ints(int64(d.Character), d.Skill)
+	return ok
 }
 
-func fishValues(a []any, e *event.Event) ([]any, bool) {
+func fishValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.Fish)
-	return append(a, int64(d.Character), d.Fish, int64(d.Loadout), int64(d.Team)), ok
+	w.ints(int64(d.Character), d.Fish, int64(d.Loadout), int64(d.Team))
+	return ok
 }
 
-func rawValues(a []any, e *event.Event) ([]any, bool) {
+func rawValues(w *rowWriter, e *event.Event) bool {
 	d, ok := e.Detail.(event.Raw)
-	if len(d.Payload) > event.MaxPayload {
-		return a, false
-	}
-	return append(a, clip(d.Name, 64), clip(d.Reason, 255), append([]byte{}, d.Payload...)), ok
+	w.text(clip(d.Name, 64))
+	w.text(clip(d.Reason, 255))
+	w.blob(append([]byte{}, d.Payload...)) // never nil
+	return ok && len(d.Payload) <= event.MaxPayload
 }
 
-// row appends e's values, or says why it cannot be stored.
-func (k kindTable) row(args []any, e *event.Event, key *event.Key, batch int64) ([]any, error) {
-	from := len(args)
-	args = append(args, e.At.Unix(), key[:], batch, e.ReceivedAt.UnixNano(), int64(e.World), int64(e.Zone))
-	args, ok := k.values(args, e)
-	if !ok {
-		return nil, fmt.Errorf("%w: %s at %s with a detail of type %T", ErrData, e.Kind, e.At, e.Detail)
+// row writes e's values, or says why it cannot be stored.
+func (k kindTable) row(w *rowWriter, e *event.Event, key *event.Key, batch int64) error {
+	w.begin()
+	w.ints(e.At.Unix())
+	w.blob(key[:])
+	w.ints(batch, e.ReceivedAt.UnixNano(), int64(e.World), int64(e.Zone))
+	if !k.values(w, e) {
+		return fmt.Errorf("%w: %s at %s with a detail of type %T", ErrData, e.Kind, e.At, e.Detail)
 	}
-	for i, v := range args[from:] {
-		n, isInt := v.(int64)
-		x, isFloat := v.(float64)
-		if isInt && n < 0 || isFloat && (math.IsNaN(x) || math.IsInf(x, 0)) {
-			return nil, fmt.Errorf("%w: %s at %s with %s %v", ErrData, e.Kind, e.At, k.cols[i], v)
-		}
+	if w.bad >= 0 {
+		return fmt.Errorf("%w: %s at %s with %s %v", ErrData, e.Kind, e.At, k.cols[w.bad], w.value)
 	}
-	return args, nil
+	w.end()
+	return nil
 }
