@@ -60,6 +60,9 @@ type Config struct {
 	// go first.
 	JournalEntries int
 	JournalBytes   int64
+	// Deliveries keeps, for every connection there was, which events were written
+	// to it: 8 bytes an event, without bound. It is for tests.
+	Deliveries bool
 	// StaticDir may hold tables (weapon_items.json, map_region.json, ...):
 	// JSON arrays of rows, in it or in its folder static, which replace the
 	// small built-in ones. Recordings named by path must lie in it too.

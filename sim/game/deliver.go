@@ -18,12 +18,12 @@ func (s *Server) deliver(c *conn, e *wireEvent, n int64) {
 		return
 	}
 	c.sent++
-	c.queue(frame{line: d.event.line, delay: d.delay})
+	c.queue(frame{line: d.event.line, n: n, delay: d.delay})
 	for _, extra := range d.extra {
 		c.queue(extra)
 	}
 	if d.repeat > 0 {
-		c.queue(frame{line: d.event.line, delay: d.repeat})
+		c.queue(frame{line: d.event.line, n: n, delay: d.repeat})
 	}
 	if d.ends != nil {
 		s.end(c, d.ends)

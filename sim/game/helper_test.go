@@ -57,7 +57,12 @@ func dial(s *Server, env, id string) (*websocket.Conn, *http.Response, error) {
 
 func mustDial(t *testing.T, s *Server, env string) *client {
 	t.Helper()
-	ws, resp, err := dial(s, env, "s:test")
+	return mustDialAs(t, s, env, "s:test")
+}
+
+func mustDialAs(t *testing.T, s *Server, env, id string) *client {
+	t.Helper()
+	ws, resp, err := dial(s, env, id)
 	if err != nil {
 		t.Fatalf("dial: %v (%v)", err, resp)
 	}

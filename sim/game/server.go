@@ -28,18 +28,20 @@ type Server struct {
 	conns    []*conn // by id
 	lastConn int64
 	handed   int // connections given to nodes so far
-	faults   faultSet
-	recent   map[string]recentCharacter
-	rng      *rand.Rand // the generator's
-	clock    time.Time  // game time, when Config.Manual
-	rate     float64
-	paused   bool
-	budget   float64
-	seenAt   int64
-	seen     map[string]bool // natural keys of the events of one second
-	counts   map[string]int64
-	start    time.Time
-	next     time.Time // next login or logout
+	// deliveries are of all connections there were, if they are kept.
+	deliveries []*Delivery
+	faults     faultSet
+	recent     map[string]recentCharacter
+	rng        *rand.Rand // the generator's
+	clock      time.Time  // game time, when Config.Manual
+	rate       float64
+	paused     bool
+	budget     float64
+	seenAt     int64
+	seen       map[string]bool // natural keys of the events of one second
+	counts     map[string]int64
+	start      time.Time
+	next       time.Time // next login or logout
 
 	ctx    context.Context
 	cancel context.CancelFunc

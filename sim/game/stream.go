@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -29,14 +30,17 @@ type conn struct {
 	out    chan frame
 	done   chan struct{} // closed when the reader ends
 
-	sub    subscription
-	sent   int64
+	sub      subscription
+	sent     int64
+	delivery *Delivery // nil unless it is kept
+
 	frozen bool // half-open: nothing is read, written or answered any more
 }
 
 // A frame is one message for a client.
 type frame struct {
 	line  []byte
+	n     int64 // the event's number; 0 for what is no event
 	delay time.Duration
 	close int // close code; ends the connection after this frame
 }
@@ -59,7 +63,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the upgrader has answered
 	}
-	c := s.open(ws, env)
+	c := s.open(ws, env, id)
 	if c == nil {
 		_ = ws.Close()
 		return
@@ -75,7 +79,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 
 // open registers a connection and queues its greeting. It returns nil when
 // the server is closing.
-func (s *Server) open(ws *websocket.Conn, env string) *conn {
+func (s *Server) open(ws *websocket.Conn, env, serviceID string) *conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
@@ -89,6 +93,10 @@ func (s *Server) open(ws *websocket.Conn, env string) *conn {
 	}
 	s.handed++
 	s.conns = append(s.conns, c)
+	if s.cfg.Deliveries {
+		c.delivery = &Delivery{Connection: c.id, ServiceID: strings.TrimPrefix(serviceID, "s:"), Node: c.node, OpenedAt: c.opened}
+		s.deliveries = append(s.deliveries, c.delivery)
+	}
 	c.queue(frame{line: []byte(`{"connected":"true","service":"push","type":"connectionStateChanged"}`)})
 	c.queue(frame{line: []byte(`{"send this for help":{"service":"event","action":"help"}}`)})
 	for _, w := range environmentWorlds[env] {
@@ -103,6 +111,9 @@ func (s *Server) drop(c *conn) {
 	c.kill()
 	s.mu.Lock()
 	s.conns = slices.DeleteFunc(slices.Clone(s.conns), func(o *conn) bool { return o == c })
+	if c.delivery != nil {
+		c.delivery.ClosedAt = time.Now()
+	}
 	s.mu.Unlock()
 	s.log.Info("stream client gone", "connection", c.id)
 }
@@ -158,7 +169,7 @@ func (s *Server) write(c *conn) {
 			return
 		case f := <-c.out:
 			if f.delay > 0 {
-				heap.Push(&waiting, due{time.Now().Add(f.delay), f.line})
+				heap.Push(&waiting, due{time.Now().Add(f.delay), frame{line: f.line, n: f.n}})
 				wake.Reset(time.Until(waiting[0].at))
 				ok = len(waiting) <= cap(c.out)
 				break
@@ -167,7 +178,7 @@ func (s *Server) write(c *conn) {
 		case <-wake.C:
 			ok = true
 			for ok && len(waiting) > 0 && !waiting[0].at.After(time.Now()) {
-				ok = s.put(c, frame{line: heap.Pop(&waiting).(due).line})
+				ok = s.put(c, heap.Pop(&waiting).(due).frame)
 			}
 			if len(waiting) > 0 {
 				wake.Reset(time.Until(waiting[0].at))
@@ -202,7 +213,11 @@ func (s *Server) put(c *conn, f frame) bool {
 		}
 		return false
 	}
-	return c.ws.WriteMessage(websocket.TextMessage, f.line) == nil
+	if err := c.ws.WriteMessage(websocket.TextMessage, f.line); err != nil {
+		return false
+	}
+	s.wrote(c, f.n)
+	return true
 }
 
 // heartbeat returns the message, nil while a fault keeps it back, and the
@@ -325,13 +340,13 @@ func (s *Server) recentReply(env string, list bool) []byte {
 // service's own does.
 const helpText = `{"example event service message payloads":{"Death":{"attacker_character_id":"","attacker_fire_mode_id":"","attacker_loadout_id":"","attacker_vehicle_id":"","attacker_weapon_id":"","character_id":"","character_loadout_id":"","event_name":"Death","is_headshot":"","timestamp":"","vehicle_id":"","world_id":"","zone_id":""},"PlayerLogin":{"character_id":"","event_name":"PlayerLogin","timestamp":"","world_id":""}},"example messages to event service":{"subscribe":{"action":"subscribe","characters":["5428010618015189713"],"eventNames":["Death"],"service":"event"},"clearSubscribe":{"action":"clearSubscribe","all":"true","service":"event"},"echo":{"action":"echo","payload":{"test":"test"},"service":"event"}}}`
 
-// due is a line with the time to send it.
+// due is a frame with the time to send it.
 type due struct {
-	at   time.Time
-	line []byte
+	at time.Time
+	frame
 }
 
-// delayed is a heap of lines that wait, the earliest first.
+// delayed is a heap of frames that wait, the earliest first.
 type delayed []due
 
 func (d delayed) Len() int           { return len(d) }

@@ -2,6 +2,7 @@ package game
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -76,5 +77,42 @@ func TestTheQueryServiceKnowsWhoLoggedIn(t *testing.T) {
 	body, _ := mustGet(t, s, "/s:test/get/ps2/nothing")
 	if !strings.Contains(body, "No data found.") {
 		t.Errorf("got %s", body)
+	}
+}
+
+func TestWhatWentOverEachConnectionIsKept(t *testing.T) {
+	cfg := quiet()
+	cfg.Deliveries = true
+	s := mustStart(t, cfg)
+	first, second := mustDialAs(t, s, "ps2", "s:first"), mustDialAs(t, s, "ps2", "s:second")
+	first.subscribe()
+	second.subscribe("PlayerLogin")
+	for _, name := range []string{"Ravenholt", "Marlowe"} {
+		if err := s.Login(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Logout("Marlowe"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		first.event()
+	}
+	for range 2 {
+		second.event()
+	}
+	_ = second.ws.Close()
+	eventually(t, "both are told of", func() bool {
+		all := s.Deliveries()
+		return len(all) == 2 && len(all[0].Events) == 3 && !all[1].ClosedAt.IsZero()
+	})
+	for i, want := range []Delivery{{ServiceID: "first", Node: 1, Events: []int64{1, 2, 3}}, {ServiceID: "second", Node: 2, Events: []int64{1, 2}}} {
+		got := s.Deliveries()[i]
+		if got.ServiceID != want.ServiceID || got.Node != want.Node || !slices.Equal(got.Events, want.Events) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+	if !s.Deliveries()[0].ClosedAt.IsZero() {
+		t.Error("the open one is said to be closed")
 	}
 }
