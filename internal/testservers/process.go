@@ -2,6 +2,7 @@ package testservers
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -13,7 +14,8 @@ type process struct {
 	ended chan struct{} // closed once it has been waited for
 }
 
-// launch starts cmd, with its output at the end of a file. The process is killed
+// launch starts cmd, with its output at the end of a file; what it says on its
+// standard error goes to cmd.Stderr too, if that is set. The process is killed
 // when ours dies, where the system can do that, so that a test that panics or is
 // killed leaves nothing behind.
 func launch(cmd *exec.Cmd, logFile string) (*process, error) {
@@ -21,7 +23,12 @@ func launch(cmd *exec.Cmd, logFile string) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Stdout = out
+	if cmd.Stderr == nil {
+		cmd.Stderr = out
+	} else {
+		cmd.Stderr = io.MultiWriter(out, cmd.Stderr)
+	}
 	cmd.SysProcAttr = apart()
 	p := &process{cmd: cmd, ended: make(chan struct{})}
 	started := make(chan error)

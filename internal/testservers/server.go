@@ -32,6 +32,16 @@ type Server struct {
 	process *process // nil when none runs
 }
 
+// New returns a server of any kind that is not started yet. command makes its
+// process, which is to listen at the server's Addr or not at all; answers tries
+// once whether it serves.
+func New(t testing.TB, name string, command func() *exec.Cmd, answers func(ctx context.Context) error) *Server {
+	t.Helper()
+	s := newServer(t, name)
+	s.command, s.answers = command, answers
+	return s
+}
+
 // newServer returns one without a process, whose end the test's end is.
 func newServer(t testing.TB, name string) *Server {
 	t.Helper()
@@ -65,8 +75,11 @@ func (s *Server) Start(t testing.TB) {
 	}
 }
 
+// A Startable is a Server of any kind.
+type Startable interface{ server() *Server }
+
 // Start starts servers side by side and waits until all answer.
-func Start(t testing.TB, servers ...interface{ server() *Server }) {
+func Start(t testing.TB, servers ...Startable) {
 	t.Helper()
 	errs := make([]error, len(servers))
 	var all sync.WaitGroup
