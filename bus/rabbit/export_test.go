@@ -20,6 +20,9 @@ func Names(cfg Config) (exchanges, queues []string) {
 	for _, queue := range l.topology.Queues() {
 		queues = append(queues, l.queue(queue), l.dead(queue))
 	}
+	for _, topic := range l.lasting {
+		queues = append(queues, l.stream(topic))
+	}
 	return exchanges, queues
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -14,7 +15,8 @@ import (
 )
 
 // Listen implements bus.Bus. What was published while the connection was lost
-// counts as lost once the next message of its publisher arrives.
+// counts as lost once the next message of its publisher arrives; of a lasting topic
+// it is heard late instead, and only what the broker let go of counts.
 func (b *Bus) Listen(ctx context.Context, topic string, ready func(), h func(bus.Message, int)) error {
 	if err := b.enter(); err != nil {
 		return err
@@ -26,6 +28,9 @@ func (b *Bus) Listen(ctx context.Context, topic string, ready func(), h func(bus
 	ctx, stop := b.bound(ctx)
 	defer stop()
 	l := &listener{wake: make(chan struct{}, 1), last: make(map[string]uint64)}
+	if slices.Contains(b.cfg.Lasting, topic) {
+		l.place = &place{}
+	}
 	var pumping sync.WaitGroup
 	defer pumping.Wait()
 	standing := make(chan struct{})
@@ -82,7 +87,7 @@ func (b *Bus) pump(ctx context.Context, topic string, l *listener, ready func())
 // deleted and made again has no bindings, and nobody would say so.
 const bindEvery = 10 * time.Second
 
-// hear listens on one channel. The queue is the broker's to name and to delete.
+// hear listens on one channel until it ends.
 func (b *Bus) hear(ctx context.Context, topic string, l *listener, ready func()) (stood bool, err error) {
 	ch, conn, err := b.subLink.channel(ctx)
 	if err != nil {
@@ -91,20 +96,16 @@ func (b *Bus) hear(ctx context.Context, topic string, l *listener, ready func())
 	defer closeChannel(ch, conn)
 	var deliveries <-chan amqp.Delivery
 	var bind func() error
-	err = b.subLink.await(ctx, func() error {
-		q, err := ch.QueueDeclare("", false, true, true, false, listenerArgs())
-		if err != nil {
-			return err
+	err = b.subLink.await(ctx, func() (err error) {
+		if l.place != nil {
+			deliveries, bind, err = b.attach(ch, topic, l.place)
+		} else {
+			deliveries, bind, err = b.tune(ch, topic)
 		}
-		bind = func() error { return ch.QueueBind(q.Name, "#", b.layout.exchange(topic), false, nil) }
-		if err := bind(); err != nil {
-			return err
-		}
-		deliveries, err = ch.Consume(q.Name, "", true, true, false, false, nil)
 		return err
 	}, nil)
 	if err != nil {
-		conn.stale.Store(true) // the exchange may be missing
+		conn.stale.Store(true) // the exchange or the stream may be missing
 		return false, err
 	}
 	cancelled := ch.NotifyCancel(make(chan string, 1))
@@ -119,6 +120,11 @@ func (b *Bus) hear(ctx context.Context, topic string, l *listener, ready func())
 				return true, amqp.ErrClosed
 			}
 			l.add(&d)
+			if l.place != nil {
+				if err := l.place.passed(&d); err != nil {
+					return true, err
+				}
+			}
 		case <-tick.C:
 			b.subLink.tasks.Go(func() {
 				select {
@@ -139,6 +145,21 @@ func (b *Bus) hear(ctx context.Context, topic string, l *listener, ready func())
 	}
 }
 
+// tune hears a topic from now on. The queue is the broker's to name and to delete;
+// bind binds it, and may be called again.
+func (b *Bus) tune(ch *amqp.Channel, topic string) (deliveries <-chan amqp.Delivery, bind func() error, err error) {
+	q, err := ch.QueueDeclare("", false, true, true, false, listenerArgs())
+	if err != nil {
+		return nil, nil, err
+	}
+	bind = func() error { return ch.QueueBind(q.Name, "#", b.layout.exchange(topic), false, nil) }
+	if err := bind(); err != nil {
+		return nil, nil, err
+	}
+	deliveries, err = ch.Consume(q.Name, "", true, true, false, false, nil)
+	return deliveries, bind, err
+}
+
 // maxPublishers is how many publishers a listener keeps count of; above it the
 // counting begins anew.
 const maxPublishers = 1000
@@ -147,6 +168,8 @@ const maxPublishers = 1000
 type listener struct {
 	wake chan struct{}
 	last map[string]uint64 // by publisher; the pump's alone
+	// place is where it is in a stream, nil for a topic that is not kept; the pump's.
+	place *place
 
 	mu   sync.Mutex
 	ring []bus.Message // grows by doubling up to listenerBound

@@ -1,6 +1,6 @@
 // Package rabbit is the bus over RabbitMQ 3.10 or later: a durable topic exchange
 // for each topic, quorum queues for work, a dead-letter queue beside each of them,
-// and a server-named queue for each listener.
+// and for listeners a server-named queue each, or one stream for all of them.
 //
 // Connections and channels are supervised here, not by the driver: its own
 // recovery acknowledges messages that nobody processed (storage notes 2, trap 1).
@@ -57,7 +57,13 @@ type Config struct {
 	// again for each connection. The URL's password is in no log and no error.
 	URL      string
 	Topology bus.Topology
-	Log      *slog.Logger // nil discards
+	// Lasting are broadcast topics of Topology that the broker keeps for a while, in
+	// a stream: 256 MiB and 15 minutes, in pieces of 16 MiB that go as a whole. Their
+	// listeners hear after a lost connection, or a restart of the broker, what they
+	// missed meanwhile, and all hear everything in the same order. Those of other
+	// topics are told how many messages they missed.
+	Lasting []string
+	Log     *slog.Logger // nil discards
 	// Registerer gets the metrics of the connections; nil registers none.
 	Registerer prometheus.Registerer
 	// Namespace begins the name of everything on the broker.

@@ -150,6 +150,28 @@ func TestRabbitKeepsTheContract(t *testing.T) {
 	})
 }
 
+func TestListenersOfALastingTopicKeepTheContract(t *testing.T) {
+	brokerURL(t)
+	bustest.Run(t, func(t *testing.T) (bus.Bus, func() bus.Bus) {
+		cfg := lasting(t)
+		b := mustOpen(t, cfg)
+		return b, func() bus.Bus {
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+			b = mustOpen(t, cfg)
+			return b
+		}
+	})
+}
+
+// lasting is config with a topic that is kept.
+func lasting(t testing.TB) rabbit.Config {
+	cfg := config(t)
+	cfg.Lasting = []string{bustest.News}
+	return cfg
+}
+
 var errTry = errors.New("try again")
 
 func message(n int) bus.Message {

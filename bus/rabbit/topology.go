@@ -31,15 +31,17 @@ const (
 type layout struct {
 	prefix   string
 	topology bus.Topology
+	lasting  []string
 	limit    int // deliveries of one message
 }
 
 func newLayout(cfg Config) layout {
-	return layout{prefix: cfg.Namespace + "." + Version, topology: cfg.Topology, limit: cfg.DeliveryLimit}
+	return layout{prefix: cfg.Namespace + "." + Version, topology: cfg.Topology, lasting: cfg.Lasting, limit: cfg.DeliveryLimit}
 }
 
 func (l layout) exchange(topic string) string { return l.prefix + "." + topic }
 func (l layout) queue(name string) string     { return l.prefix + "." + name }
+func (l layout) stream(topic string) string   { return l.prefix + "-stream." + topic }
 func (l layout) dead(queue string) string     { return l.prefix + "-dead." + queue }
 func (l layout) deadExchange() string         { return l.prefix + "-dead" }
 
@@ -80,6 +82,20 @@ func (l layout) declare(c *conn, log *slog.Logger) error {
 			if err := ch.QueueBind(l.queue(queue), "#", name, false, nil); err != nil {
 				return fmt.Errorf("bind queue %s to %s: %w", l.queue(queue), name, err)
 			}
+		}
+	}
+	return l.declareStreams(ch)
+}
+
+// declareStreams makes what keeps the messages of lasting topics.
+func (l layout) declareStreams(ch *amqp.Channel) error {
+	for _, topic := range l.lasting {
+		name := l.stream(topic)
+		if _, err := ch.QueueDeclare(name, true, false, false, false, streamArgs()); err != nil {
+			return mismatch("stream", name, err)
+		}
+		if err := ch.QueueBind(name, "#", l.exchange(topic), false, nil); err != nil {
+			return fmt.Errorf("bind stream %s: %w", name, err)
 		}
 	}
 	return nil
@@ -127,6 +143,16 @@ func deadArgs() amqp.Table {
 func listenerArgs() amqp.Table {
 	return amqp.Table{amqp.QueueMaxLenArg: listenerBound, amqp.QueueMaxLenBytesArg: listenerBytes,
 		amqp.QueueOverflowArg: amqp.QueueOverflowDropHead}
+}
+
+// streamArgs bound what a stream keeps. Only whole segments are let go of.
+func streamArgs() amqp.Table {
+	return amqp.Table{
+		amqp.QueueTypeArg:                 amqp.QueueTypeStream,
+		amqp.StreamMaxLenBytesArg:         int64(256 << 20),
+		amqp.StreamMaxSegmentSizeBytesArg: int64(16 << 20),
+		amqp.StreamMaxAgeArg:              "15m",
+	}
 }
 
 // mismatch says what a refused declaration means.

@@ -54,6 +54,10 @@ func topology() bus.Topology {
 	}
 }
 
+// lasting are the broadcast topics of which nobody who listens may miss anything
+// through a lost connection. Of the others only what is new is of use.
+func lasting() []string { return []string{event.TopicFeed, event.TopicNames} }
+
 // buildListener makes one listener for each environment; they run side by side.
 func buildListener(d *deps) (part, string, error) {
 	d.strandedEvents()

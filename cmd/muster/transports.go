@@ -41,7 +41,7 @@ func (d *deps) useBus(b bus.Transport) error {
 // does not answer.
 func (d *deps) openBroker(ctx context.Context) error {
 	b, err := rabbit.Open(ctx, rabbit.Config{
-		URL: string(d.cfg.Bus.URL), Topology: topology(), Namespace: d.cfg.Bus.Namespace,
+		URL: string(d.cfg.Bus.URL), Topology: topology(), Lasting: lasting(), Namespace: d.cfg.Bus.Namespace,
 		Log: d.log.With("part", "bus"), Registerer: d.registry,
 	})
 	if err != nil {
