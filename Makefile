@@ -3,7 +3,7 @@
 GO    ?= go
 TOOLS  = $(GO) tool -modfile=tools/go.mod
 
-.PHONY: told help demo build test test-mysql check lint bench web services-up services-down
+.PHONY: told help demo build test test-mysql check lint chaos bench web services-up services-down
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,9 @@ check: ## gofmt, vet, lint and every test; servers only if services-up has start
 
 lint: ## run golangci-lint as tools/go.mod pins it
 	$(TOOLS) golangci-lint run
+
+chaos: ## kill, suspend and cut off every role and server in turn (an hour); WRITE=1 writes the table down
+	$(GO) test -race -count=1 -timeout=150m -v ./internal/chaos -full $(if $(WRITE),-write=$(CURDIR)/docs/verification.md)
 
 bench: ## run every benchmark; COUNT=10 for figures to compare with benchstat
 	@if [ -f .services/env ]; then set -a; . ./.services/env; set +a; fi; \

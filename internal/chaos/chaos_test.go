@@ -21,6 +21,9 @@ const (
 )
 
 func TestNothingIsLostWhateverDies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes three minutes")
+	}
 	cases, d := selected(t)
 	var extra []string
 	if slices.ContainsFunc(cases, func(s scenario) bool { return s.clock }) {

@@ -23,8 +23,6 @@ type outcome struct {
 	faults           []string // in words, for who must find out why
 }
 
-func (o *outcome) ok() bool { return len(o.faults) == 0 }
-
 func (o *outcome) fault(format string, args ...any) {
 	o.faults = append(o.faults, fmt.Sprintf(format, args...))
 }

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -32,8 +33,35 @@ func table(outcomes []*outcome) string {
 	return b.String()
 }
 
-// report prints the table of what was shown.
+// Between these lines of the file the table is written.
+const (
+	tableBegins = "<!-- kill matrix: begins -->\n"
+	tableEnds   = "<!-- kill matrix: ends -->\n"
+)
+
+// report prints the table of what was shown, and writes it down if that is wanted.
 func report(t *testing.T, outcomes []*outcome) {
 	t.Helper()
-	t.Log("\n" + table(outcomes))
+	text := table(outcomes)
+	t.Log("\n" + text)
+	if *write == "" {
+		return
+	}
+	old, err := os.ReadFile(*write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begins := strings.Cut(string(old), tableBegins)
+	_, after, ends := strings.Cut(rest, tableEnds)
+	if !begins || !ends {
+		t.Fatalf("%s has no place for the table", *write)
+	}
+	result := "everything as it must be"
+	if t.Failed() {
+		result = "not everything as it must be"
+	}
+	day := fmt.Sprintf("%s, %d cases, %s:\n\n", time.Now().UTC().Format(time.DateOnly), len(outcomes)-1, result)
+	if err := os.WriteFile(*write, []byte(before+tableBegins+day+text+tableEnds+after), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
