@@ -69,8 +69,11 @@ func (b *Bot) groupAdd(ctx context.Context, i *interaction, g alert.Group, text 
 		return message{}, limited(err)
 	}
 	m, err := b.showGroup(ctx, g, "🔔 "+titled(c)+" is in the group: I write to you when they come online.")
+	if err != nil {
+		return m, err
+	}
 	m.Content = joinLines(m.Content, b.reach(ctx, i, true))
-	return m, err
+	return m, b.promise(ctx)
 }
 
 func (b *Bot) groupRemove(ctx context.Context, i *interaction, g alert.Group, text string) (message, error) {

@@ -34,8 +34,12 @@ func (b *Bot) link(ctx context.Context, i *interaction) (message, error) {
 	if !added {
 		head = "✅ " + titled(c) + " was linked to you already."
 	}
-	return plain(joinLines(head, b.readFriends(ctx, c), b.reach(ctx, i, true))), nil
+	text := joinLines(head, b.readFriends(ctx, c), b.reach(ctx, i, true))
+	return plain(text), b.promise(ctx)
 }
+
+// promise makes what an answer says of future messages true before it is given.
+func (b *Bot) promise(ctx context.Context) error { return b.cfg.Store.AwaitWatched(ctx) }
 
 // readFriends reads the list of c now and says what came of it.
 func (b *Bot) readFriends(ctx context.Context, c event.Character) string {

@@ -53,7 +53,7 @@ func (b *Bot) saveWatch(ctx context.Context, i *interaction, w alert.Watch, who 
 	if !added {
 		head = "🔔 You watch " + strings.TrimSuffix(who, ",") + " already."
 	}
-	return plain(joinLines(head, b.reach(ctx, i, true))), nil
+	return plain(joinLines(head, b.reach(ctx, i, true))), b.promise(ctx)
 }
 
 // watchRemove ends a watch that was picked, or typed by name.

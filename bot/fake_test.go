@@ -149,6 +149,8 @@ func (s *fakeStore) AddWatch(_ context.Context, w alert.Watch) (alert.Watch, boo
 	return w, true, nil
 }
 
+func (s *fakeStore) AwaitWatched(context.Context) error { return nil }
+
 func (s *fakeStore) RemoveWatch(_ context.Context, user alert.UserID, id int64) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

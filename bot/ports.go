@@ -41,6 +41,9 @@ type SubscriptionStore interface {
 	AddWatch(ctx context.Context, w alert.Watch) (saved alert.Watch, added bool, err error)
 	RemoveWatch(ctx context.Context, user alert.UserID, id int64) (bool, error)
 	Watches(ctx context.Context, user alert.UserID) ([]alert.Watch, error)
+	// AwaitWatched returns once everybody who records logins knows of what was
+	// followed before.
+	AwaitWatched(ctx context.Context) error
 	// UpdateWatch writes what can be changed of a watch; false: there is none.
 	UpdateWatch(ctx context.Context, w alert.Watch) (bool, error)
 	Groups(ctx context.Context, user alert.UserID) ([]alert.Group, error)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"muster/event"
+	"muster/internal/backoff"
 )
 
 // A watchedIndex knows in memory who is watched by anybody, so that the login of
@@ -225,6 +226,17 @@ func (s *Store) takeIn(ctx context.Context, c watchChange) error {
 		s.watched.add(ids)
 	}
 	return err
+}
+
+// AwaitWatched returns once whatever began to be watched before the call is known to
+// every Store that records: at once on SQLite, where that is this one, and in a
+// little more than a second elsewhere, or when ctx ends. Who tells a person that
+// they will be told calls it first, so that it is true.
+func (s *Store) AwaitWatched(ctx context.Context) error {
+	if !s.d.mysql {
+		return nil
+	}
+	return backoff.Sleep(ctx, refreshEvery+refreshEvery/4)
 }
 
 // noteWatched tells every Store, this one included, of changes; it belongs into the
