@@ -102,7 +102,7 @@ func (b *Bot) export(ctx context.Context, i *interaction, _ string) (message, er
 	}
 	m := plain("Here is everything that I keep about you, as a file that people and programs can read.")
 	m.file = file
-	m.Attachments = []attachment{{Filename: "muster-" + i.by.String() + ".json", Description: "Everything that Muster stores about you, as JSON"}}
+	m.Attachments = []attachment{{ID: "0", Filename: "muster-" + i.by.String() + ".json", Description: "Everything that Muster stores about you, as JSON"}}
 	return m, nil
 }
 

@@ -24,9 +24,9 @@ type message struct {
 	file []byte // sent along, as Attachments[0]
 }
 
-// An attachment is a file of a message: ID is its place among those sent.
+// An attachment is a file of a message: ID is its place among those sent, from "0".
 type attachment struct {
-	ID          int    `json:"id"`
+	ID          string `json:"id"`
 	Filename    string `json:"filename"`
 	Description string `json:"description,omitempty"`
 }

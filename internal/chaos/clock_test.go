@@ -17,7 +17,7 @@ import (
 // standard library whose time.Now adds what a file says, which it maps into its
 // memory: a wall clock that this test steps while the program runs, for all of the
 // program and its libraries, with the monotonic clock left alone. The program's own
-// code is as it is shipped. See docs/adr/0010.
+// code is as it is shipped. See docs/adr/0017.
 const (
 	clockVariable = "MUSTER_CHAOS_CLOCK" // names the file
 	clockCall     = "\tsec, nsec, mono := runtimeNow()\n"
