@@ -79,7 +79,8 @@ func (l *link) get(ctx context.Context) (*conn, error) {
 	}
 	c, err := l.dial(ctx)
 	if err != nil {
-		if ctx.Err() == nil {
+		// Open returns what no retry helps against; later it may pass.
+		if ctx.Err() == nil && (l.bus.standing.Load() || !hopeless(err)) {
 			l.watch.Failed(ctx, err)
 		}
 		return nil, err

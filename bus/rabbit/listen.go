@@ -12,6 +12,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"muster/bus"
+	"muster/internal/outage"
 )
 
 // Listen implements bus.Bus. What was published while the connection was lost
@@ -68,8 +69,13 @@ func (b *Bus) callListener(ctx context.Context, h func(bus.Message, int), m bus.
 
 // pump fills l from one session after the other until ctx ends.
 func (b *Bus) pump(ctx context.Context, topic string, l *listener, ready func()) {
+	refused := outage.New(b.log.With("topic", topic), nil,
+		"message broker refuses a listener, trying again", "message broker serves the listener again")
 	for delay := reconnectMin; ; {
-		stood, err := b.hear(ctx, topic, l, ready)
+		stood, err := b.hear(ctx, topic, l, func() { refused.Answered(ctx); ready() })
+		if accessRefused(err) {
+			refused.Failed(ctx, err)
+		}
 		if stood {
 			delay = reconnectMin
 		}

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,8 +44,8 @@ var (
 	// ErrUnroutable says that the broker took a message but had no queue for it.
 	// The topology is declared anew, so that publishing again may help.
 	ErrUnroutable = errors.New("message is unroutable")
-	// ErrAccess says that the broker refused the user, the password or the
-	// virtual host. No retry helps.
+	// ErrAccess says that the broker refused the user, the password, the virtual
+	// host, or something that the user has no permission for. No retry helps.
 	ErrAccess = errors.New("the broker refuses access")
 )
 
@@ -144,8 +145,9 @@ type Bus struct {
 	down   context.Context // ends when no call runs any more
 	sink   context.CancelFunc
 
-	running sync.WaitGroup // calls in progress
-	work    sync.WaitGroup // goroutines of the transport
+	standing atomic.Bool    // Open has succeeded
+	running  sync.WaitGroup // calls in progress
+	work     sync.WaitGroup // goroutines of the transport
 
 	mu     sync.Mutex
 	closed bool
@@ -195,20 +197,36 @@ func (b *Bus) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.OpenTimeout, fmt.Errorf("no broker within %v", b.cfg.OpenTimeout))
 	defer cancel()
 	for delay := reconnectMin; ; delay = min(2*delay, reconnectMax) {
-		_, err := b.subLink.get(ctx)
+		_, err := b.pubLink.get(ctx)
 		if err == nil {
-			_, err = b.pubLink.get(ctx)
+			err = b.tryListening(ctx)
 		}
 		switch {
 		case err == nil:
+			b.standing.Store(true)
 			return nil
-		case errors.Is(err, ErrTopology), errors.Is(err, ErrAccess), errors.Is(err, tlsfiles.ErrTrust), errors.Is(err, tlsfiles.ErrFile):
+		case hopeless(err):
 			return err
 		}
 		if !pause(ctx, nil, delay) {
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 	}
+}
+
+// hopeless reports whether no retry helps against err.
+func hopeless(err error) bool {
+	return errors.Is(err, ErrTopology) || errors.Is(err, ErrAccess) || errors.Is(err, tlsfiles.ErrTrust) || errors.Is(err, tlsfiles.ErrFile)
+}
+
+// tryListening finds out whether this user may listen.
+func (b *Bus) tryListening(ctx context.Context) error {
+	ch, conn, err := b.subLink.channel(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeChannel(ch, conn)
+	return b.subLink.await(ctx, func() error { return b.layout.tryListening(ch) }, nil)
 }
 
 // Close implements bus.Bus. It must not be called from a handler.

@@ -66,7 +66,7 @@ func (l layout) declare(c *conn, log *slog.Logger) error {
 			"version", fmt.Sprint(c.Properties["version"]))
 	}
 	if err := ch.ExchangeDeclare(l.deadExchange(), amqp.ExchangeDirect, true, false, false, false, nil); err != nil {
-		return mismatch("exchange", l.deadExchange(), err)
+		return refusal("declare exchange "+l.deadExchange(), err)
 	}
 	for _, queue := range l.topology.Queues() {
 		if err := l.declareQueue(ch, queue, safe); err != nil {
@@ -76,11 +76,11 @@ func (l layout) declare(c *conn, log *slog.Logger) error {
 	for _, topic := range slices.Sorted(maps.Keys(l.topology)) {
 		name := l.exchange(topic)
 		if err := ch.ExchangeDeclare(name, amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
-			return mismatch("exchange", name, err)
+			return refusal("declare exchange "+name, err)
 		}
 		for _, queue := range l.topology[topic] {
 			if err := ch.QueueBind(l.queue(queue), "#", name, false, nil); err != nil {
-				return fmt.Errorf("bind queue %s to %s: %w", l.queue(queue), name, err)
+				return refusal("bind queue "+l.queue(queue)+" to "+name, err)
 			}
 		}
 	}
@@ -92,10 +92,32 @@ func (l layout) declareStreams(ch *amqp.Channel) error {
 	for _, topic := range l.lasting {
 		name := l.stream(topic)
 		if _, err := ch.QueueDeclare(name, true, false, false, false, streamArgs()); err != nil {
-			return mismatch("stream", name, err)
+			return refusal("declare stream "+name, err)
 		}
 		if err := ch.QueueBind(name, "#", l.exchange(topic), false, nil); err != nil {
-			return fmt.Errorf("bind stream %s: %w", name, err)
+			return refusal("bind stream "+name, err)
+		}
+	}
+	return nil
+}
+
+// tryListening does once what every listener does, so that a user who may not is
+// told when the process starts and not found out by silence.
+func (l layout) tryListening(ch *amqp.Channel) error {
+	for _, topic := range slices.Sorted(maps.Keys(l.topology)) {
+		if len(l.topology[topic]) > 0 || slices.Contains(l.lasting, topic) {
+			continue
+		}
+		what := "listen to " + l.exchange(topic)
+		q, err := ch.QueueDeclare("", false, true, true, false, listenerArgs())
+		if err != nil {
+			return refusal(what, err)
+		}
+		if err := ch.QueueBind(q.Name, "#", l.exchange(topic), false, nil); err != nil {
+			return refusal(what, err)
+		}
+		if _, err := ch.QueueDelete(q.Name, false, false, false); err != nil {
+			return refusal(what, err)
 		}
 	}
 	return nil
@@ -104,13 +126,13 @@ func (l layout) declareStreams(ch *amqp.Channel) error {
 // declareQueue makes a queue for work and the one for its dead letters.
 func (l layout) declareQueue(ch *amqp.Channel, queue string, safe bool) error {
 	if _, err := ch.QueueDeclare(l.dead(queue), true, false, false, false, deadArgs()); err != nil {
-		return mismatch("queue", l.dead(queue), err)
+		return refusal("declare queue "+l.dead(queue), err)
 	}
 	if err := ch.QueueBind(l.dead(queue), queue, l.deadExchange(), false, nil); err != nil {
-		return fmt.Errorf("bind queue %s: %w", l.dead(queue), err)
+		return refusal("bind queue "+l.dead(queue), err)
 	}
 	if _, err := ch.QueueDeclare(l.queue(queue), true, false, false, false, l.workArgs(queue, safe)); err != nil {
-		return mismatch("queue", l.queue(queue), err)
+		return refusal("declare queue "+l.queue(queue), err)
 	}
 	return nil
 }
@@ -155,14 +177,26 @@ func streamArgs() amqp.Table {
 	}
 }
 
-// mismatch says what a refused declaration means.
-func mismatch(what, name string, err error) error {
+// accessRefused reports whether the user lacks a permission.
+func accessRefused(err error) bool {
 	var broker *amqp.Error
-	if errors.As(err, &broker) && broker.Code == amqp.PreconditionFailed {
-		return fmt.Errorf("%w: %s %s was made with other properties: remove it once it is empty, "+
-			"or choose another namespace (%s)", ErrTopology, what, name, broker.Reason)
+	return errors.As(err, &broker) && broker.Code == amqp.AccessRefused
+}
+
+// refusal says what a refused declaration means. what names it.
+func refusal(what string, err error) error {
+	var broker *amqp.Error
+	if !errors.As(err, &broker) {
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	return fmt.Errorf("declare %s %s: %w", what, name, err)
+	switch broker.Code {
+	case amqp.PreconditionFailed:
+		return fmt.Errorf("%w: %s: it was made with other properties: remove it once it is empty, "+
+			"or choose another namespace (%s)", ErrTopology, what, broker.Reason)
+	case amqp.AccessRefused:
+		return fmt.Errorf("%w: %s: %s", ErrAccess, what, broker.Reason)
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // knowsAtLeastOnce reports whether a broker can dead-letter without loss: 3.10 and
