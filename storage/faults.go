@@ -78,3 +78,28 @@ func (d dialect) fault(ctx context.Context, err error) fault {
 	}
 	return noFault
 }
+
+// refusals are errors of a server that will not have us, however often it is
+// asked.
+var refusals = map[uint16]bool{
+	1044: true, // access to the database is denied
+	1045: true, // access is denied: user or password
+	1049: true, // no such database
+	1130: true, // this host may not connect
+	1142: true, // the command is denied for a table
+	1227: true, // a privilege is missing
+	1251: true, // the client cannot authenticate as the server wants
+	1524: true, // plugin of the account is not loaded
+	1698: true, // access is denied without a password
+	1820: true, // password must be changed
+	1862: true, // password has expired
+	3118: true, // account is locked
+	3159: true, // only encrypted connections
+	4151: true, // account is locked (MariaDB)
+}
+
+// refusedAccess reports whether the server refuses the account or what it wants.
+func refusedAccess(err error) bool {
+	var my *mysql.MySQLError
+	return errors.As(err, &my) && refusals[my.Number]
+}

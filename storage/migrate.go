@@ -30,10 +30,15 @@ const versionDays = 4
 // Migrate brings the tables to what this build needs. It may be called by
 // several processes at once, and again at any time; on MySQL they wait for each
 // other up to a minute, and a table with many rows can take long: one statement
-// up to an hour.
+// up to an hour. Where nothing is to be done, an account that may only read serves;
+// ErrRefused says that more is to be done than the account may do.
 func (s *Store) Migrate(ctx context.Context) error {
 	if s.d.mysql {
-		return s.migrateMySQL(ctx)
+		err := s.migrateMySQL(ctx)
+		if refusedAccess(err) {
+			return fmt.Errorf("%w to change the tables for this account, let muster migrate do it with one that may: %w", ErrRefused, err)
+		}
+		return err
 	}
 	return migrate(ctx, goose.DialectSQLite3, "sqlite", s.w)
 }

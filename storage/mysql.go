@@ -62,7 +62,12 @@ func (s *Store) openMySQL(ctx context.Context, dsn string) error {
 		return errors.Join(err, s.w.Close())
 	}
 	if err := s.w.PingContext(ctx); err != nil {
-		return errors.Join(fmt.Errorf("%w: mysql at %s: %w", ErrUnreachable, address(dsn), tlsfiles.Explain(err)), s.w.Close(), s.long.Close())
+		err = tlsfiles.Explain(err)
+		kind := ErrUnreachable
+		if refusedAccess(err) || errors.Is(err, tlsfiles.ErrTrust) {
+			kind = ErrRefused
+		}
+		return errors.Join(fmt.Errorf("%w: mysql at %s: %w", kind, address(dsn), err), s.w.Close(), s.long.Close())
 	}
 	if err := s.askPacket(ctx); err != nil {
 		return errors.Join(err, s.w.Close(), s.long.Close())

@@ -24,6 +24,10 @@ var (
 	// ErrUnreachable says that the database could not be opened: a directory that
 	// is missing, a server that refuses.
 	ErrUnreachable = errors.New("cannot open the database")
+	// ErrRefused says that the database answered and will not have us: account,
+	// password, a database that is not there, a permission that is missing, a
+	// certificate. No retry helps.
+	ErrRefused = errors.New("the database refuses")
 	// ErrData says that a value cannot be stored, or that a stored one cannot be
 	// right. No retry helps: it says Permanent() true to those who cannot import
 	// this package.
@@ -109,7 +113,7 @@ type shared struct {
 // Open opens the database at url, "sqlite:PATH" or "mysql:DSN" (the DSN as
 // go-sql-driver writes it). It does not create or change tables: see Migrate.
 //
-// Errors wrap ErrURL or ErrUnreachable and never hold a password.
+// Errors wrap ErrURL, ErrUnreachable or ErrRefused and never hold a password.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{shared: &shared{

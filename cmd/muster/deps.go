@@ -16,6 +16,7 @@ import (
 	"muster/census"
 	"muster/configs"
 	"muster/event"
+	"muster/internal/backoff"
 	"muster/lease"
 	"muster/roster"
 	"muster/storage"
@@ -118,11 +119,15 @@ func (d *deps) openStore(ctx context.Context, patience time.Duration) error {
 // may write a table with all its rows anew.
 const openLimit, migrateLimit = 5 * time.Minute, 6 * time.Hour
 
-// retryEvery is how often a database that does not answer is tried again.
-const retryEvery = time.Second
+// A database that does not answer is tried again each retryEvery, and said to be
+// missing each sayEvery.
+const (
+	retryEvery = time.Second
+	sayEvery   = 15 * time.Second
+)
 
 // openStore opens and migrates the database. One that does not answer is tried
-// again for as long as patience lasts.
+// again for as long as patience lasts; one that refuses is not.
 func openStore(ctx context.Context, cfg configs.Config, log *slog.Logger, registry prometheus.Registerer, patience time.Duration) (*storage.Store, error) {
 	opening, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
@@ -132,14 +137,19 @@ func openStore(ctx context.Context, cfg configs.Config, log *slog.Logger, regist
 		options.Replicas = append(options.Replicas, string(u))
 	}
 	store, err := storage.Open(opening, string(cfg.Database.URL), options)
+	var said time.Time
 	for began := time.Now(); errors.Is(err, storage.ErrUnreachable) && time.Since(began) < patience; {
-		log.WarnContext(ctx, "the database does not answer, trying again", "for", patience, "err", err)
-		select {
-		case <-time.After(retryEvery):
-			store, err = storage.Open(opening, string(cfg.Database.URL), options)
-		case <-opening.Done():
-			return nil, opening.Err()
+		if time.Since(said) >= sayEvery {
+			said = time.Now()
+			log.WarnContext(ctx, "the database does not answer, trying again", "for", patience, "err", err)
 		}
+		if backoff.Sleep(opening, retryEvery) != nil {
+			return nil, wrongSetting(cfg, "database.url", err)
+		}
+		store, err = storage.Open(opening, string(cfg.Database.URL), options)
+	}
+	if err == nil && !said.IsZero() {
+		log.InfoContext(ctx, "the database answers")
 	}
 	if err != nil {
 		return nil, wrongSetting(cfg, "database.url", err)
@@ -147,7 +157,7 @@ func openStore(ctx context.Context, cfg configs.Config, log *slog.Logger, regist
 	migrating, cancel := context.WithTimeout(ctx, migrateLimit)
 	defer cancel()
 	if err := store.Migrate(migrating); err != nil {
-		return nil, wrongSetting(cfg, "database.url", errors.Join(fmt.Errorf("migrate: %w", err), store.Close()))
+		return nil, wrongSetting(cfg, "database.url", errors.Join(err, store.Close()))
 	}
 	return store, nil
 }

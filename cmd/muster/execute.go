@@ -24,6 +24,10 @@ func (p *program) roles(ctx context.Context, cfg configs.Config, table []role, p
 		page:     slices.ContainsFunc(table, func(r role) bool { return r.page }),
 		patience: patience,
 	})
+	if err != nil && ctx.Err() != nil {
+		log.InfoContext(ctx, "stopped before anything ran", "err", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
