@@ -203,7 +203,8 @@ func TestAServerThatFailsIsToldOfOnce(t *testing.T) {
 	if !lease.Held(other) {
 		t.Error("lost one of two leases")
 	}
-	if got := log.count("does not serve"); got != 1 {
+	// The others may be late for once on a busy machine: only this one counts.
+	if got := log.count(`msg="lease server does not serve" server=` + n.ways[1].Addr()); got != 1 {
 		t.Errorf("told %d times that the server is gone", got)
 	}
 	n.set(cutproxy.Pass, 1)

@@ -52,6 +52,13 @@ func child(text string) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(2)
 	}()
+	if err := leadAgainAndAgain(ctx, j); ctx.Err() == nil {
+		return err
+	}
+	return nil // told to stop, be it before it had begun
+}
+
+func leadAgainAndAgain(ctx context.Context, j job) error {
 	store, err := storage.Open(ctx, j.Database, storage.Options{})
 	if err != nil {
 		return err
@@ -156,13 +163,16 @@ func (p *process) signal(t *testing.T, s syscall.Signal) {
 	}
 }
 
-// end signals once and waits for the end.
+// end signals once and waits for the end. One that had not begun yet ends by the
+// signal itself.
 func (p *process) end(t *testing.T, s syscall.Signal) {
 	t.Helper()
 	p.once.Do(func() {
 		p.signal(t, s)
 		<-p.read
-		if err := p.cmd.Wait(); err != nil && s != syscall.SIGKILL {
+		err := p.cmd.Wait()
+		by, _ := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if err != nil && !(by.Signaled() && by.Signal() == s) {
 			t.Errorf("%s: %v", p.name, err)
 		}
 	})
