@@ -101,7 +101,8 @@ type Locker struct {
 }
 
 // Open connects. It waits until a majority of the servers answers, says so while
-// it does, and gives up after StartWithin or when ctx ends. No error and no line
+// it does, and gives up after StartWithin or when ctx ends; ErrAccess it returns at
+// once. No error and no line
 // of the log holds a password. go-redis' own log, which is one for the whole
 // process, is turned off: what matters of it is said through Config.Log.
 func Open(ctx context.Context, cfg Config) (*Locker, error) {

@@ -218,6 +218,50 @@ func TestPasswordsAreNotTold(t *testing.T) {
 	}
 }
 
+func TestAnAccountThatMayTooLittleIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.start(t)
+	admin := goredis.NewClient(&goredis.Options{Network: "unix", Addr: s.socket})
+	defer admin.Close()
+	keys := prefix(t)
+	log := &logbook{}
+	open := func(password string, rules ...any) error {
+		t.Helper()
+		account := append([]any{"ACL", "SETUSER", "clerk", "reset", "on", ">secret"}, rules...)
+		if err := admin.Do(t.Context(), account...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		l, err := redis.Open(t.Context(), redis.Config{URLs: []string{s.url(url.UserPassword("clerk", password))},
+			Terms: &terms{}, Prefix: keys, Log: log.logger()})
+		if err != nil {
+			return err
+		}
+		mustAcquire(t, l, "x").Release()
+		return l.Close()
+	}
+	commands := []any{"+get", "+set", "+del", "+pexpire", "+info", "+eval", "+evalsha"}
+	ours := "~" + keys + "*"
+	if err := open("wrong", append(commands, ours)...); !errors.Is(err, redis.ErrAccess) {
+		t.Errorf("wrong password: got %v, want ErrAccess", err)
+	}
+	if err := open("secret", append(commands, "~others:*")...); !errors.Is(err, redis.ErrAccess) {
+		t.Errorf("keys of others: got %v, want ErrAccess", err)
+	}
+	for i, command := range commands {
+		err := open("secret", append(append([]any{ours}, commands[:i]...), commands[i+1:]...)...)
+		if !errors.Is(err, redis.ErrAccess) {
+			t.Errorf("without %s: got %v, want ErrAccess", command, err)
+		}
+	}
+	if log.has("waiting for lease servers") {
+		t.Error("it waited for a server that refuses")
+	}
+	if err := open("secret", append(commands, ours)...); err != nil {
+		t.Errorf("with all of them: %v", err)
+	}
+}
+
 func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 	good := redis.Config{URLs: urls("127.0.0.1:1"), Terms: &terms{}, StartWithin: time.Millisecond}
 	tests := []struct {

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,10 @@ import (
 // errURL says nothing of the URL itself: any part of it may be of a password
 // that should have been escaped.
 var errURL = errors.New("is no redis://, rediss:// or unix:// URL (special characters of a password are written as %XX)")
+
+// ErrAccess says that so many servers refuse the account, or what it must be
+// allowed to do, that there is no majority without them. No retry helps.
+var ErrAccess = errors.New("lease servers refuse access")
 
 // errYoung is the answer of a server that may have forgotten a lease.
 var errYoung = errors.New("has not been up for the time of a lease: no vote yet")
@@ -173,6 +178,37 @@ func (c *conn) SetNX(name, value string, expiry time.Duration) (bool, error) {
 	return reply == int64(1), s.note(err)
 }
 
+// tryScript does to a key of nobody what leases need.
+const tryScript = `
+redis.call("INFO", "server")
+redis.call("SET", KEYS[1], "1", "PX", 1000)
+redis.call("PEXPIRE", KEYS[1], 1000)
+redis.call("DEL", KEYS[1])
+return 1
+`
+
+// try finds out whether the account may do what leases need, and the server write.
+func (s *server) try(ctx context.Context, prefix string) error {
+	key := prefix + "try:" + rand.Text()
+	if err := s.client.Get(ctx, key).Err(); err != nil && !errors.Is(err, goredis9.Nil) {
+		return err
+	}
+	script := goredis9.NewScript(tryScript)
+	if err := script.Eval(ctx, s.client, []string{key}).Err(); err != nil {
+		return err
+	}
+	return script.EvalSha(ctx, s.client, []string{key}).Err() // which EVAL has made known
+}
+
+// isRefusal reports whether a server refuses the account or what it wants, or we
+// and it do not trust each other. Redis 6 says the last of the texts, of a command
+// in a script.
+func isRefusal(err error) bool {
+	text := err.Error()
+	return errors.Is(err, tlsfiles.ErrTrust) || strings.HasPrefix(text, "NOPERM") || strings.HasPrefix(text, "WRONGPASS") || strings.HasPrefix(text, "NOAUTH") ||
+		strings.Contains(text, "can't run this command")
+}
+
 // grace is how long a server must have been up to vote. It counts whole seconds,
 // and may be one too high.
 func grace(ttl time.Duration) time.Duration {
@@ -252,17 +288,20 @@ func (l *Locker) free(ctx context.Context, key string) bool {
 	return free >= l.majority()
 }
 
-// await returns when a majority of the servers answers.
+// await returns when a majority of the servers serves. Where none can come about,
+// for too many refuse the account, it does not wait.
 func (l *Locker) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, l.cfg.StartWithin, fmt.Errorf("gave up after %v", l.cfg.StartWithin))
 	defer cancel()
 	var said time.Time
 	for {
-		missing, err := l.missing(ctx)
-		if err != nil {
+		missing, refused, err := l.missing(ctx)
+		switch {
+		case err != nil:
 			return err
-		}
-		if len(l.servers)-len(missing) >= l.majority() {
+		case len(l.servers)-refused < l.majority():
+			return fmt.Errorf("%w: %s", ErrAccess, strings.Join(missing, "; "))
+		case len(l.servers)-len(missing) >= l.majority():
 			if !said.IsZero() {
 				l.cfg.Log.Info("lease servers answer")
 			}
@@ -279,15 +318,22 @@ func (l *Locker) await(ctx context.Context) error {
 	}
 }
 
-// missing returns those that do not answer, with the reason. The error says that
-// two addresses lead to one server.
-func (l *Locker) missing(ctx context.Context) (list []string, err error) {
+// missing returns those that do not serve, with the reason, and how many of them
+// refuse the account. The error says that two addresses lead to one server.
+func (l *Locker) missing(ctx context.Context) (list []string, refused int, err error) {
 	runs := map[string]string{}
 	l.each(ctx, func(ctx context.Context, s *server) (string, error) {
+		if err := s.try(ctx, l.cfg.Prefix); err != nil {
+			return "", err
+		}
 		return s.client.Info(ctx, "server").Result()
 	}, func(s *server, info string, failed error) bool {
 		if failed != nil {
-			list = append(list, fmt.Sprintf("%s: %v", s.addr, tlsfiles.Explain(failed)))
+			failed = tlsfiles.Explain(failed)
+			if isRefusal(failed) {
+				refused++
+			}
+			list = append(list, fmt.Sprintf("%s: %v", s.addr, failed))
 			return true
 		}
 		_, run, _ := strings.Cut(info, "run_id:")
@@ -298,5 +344,5 @@ func (l *Locker) missing(ctx context.Context) (list []string, err error) {
 		runs[run] = s.addr
 		return true
 	})
-	return list, err
+	return list, refused, err
 }
