@@ -1,11 +1,12 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"muster/sim/discord"
 	"muster/sim/game"
@@ -55,6 +56,7 @@ func TestEachRoleInAProcessOfItsOwnGivesTheSameFlow(t *testing.T) {
 	if err != nil || answer.Message == nil || !strings.Contains(answer.Message.Content, "linked") {
 		t.Fatalf("/link answers %+v: %v", answer, err)
 	}
+	friendsAreKnown(t, env, kestrel, feed)
 	toldOf(t, people, user, comesOn(t, world, kestrel))
 
 	// Another dispatcher and another listener take over from killed ones.
@@ -83,6 +85,23 @@ func TestEachRoleInAProcessOfItsOwnGivesTheSameFlow(t *testing.T) {
 	}
 }
 
+// friendsAreKnown waits until the dispatchers, which ask each second, know whom
+// somebody has made watched through another process.
+func friendsAreKnown(t *testing.T, env []string, of game.Person, feed *reader) {
+	t.Helper()
+	var database string
+	for _, v := range env {
+		if url, ok := strings.CutPrefix(v, "MUSTER_DATABASE_URL="); ok {
+			database = url
+		}
+	}
+	db := storagetest.Raw(t, database)
+	until(t, "the friends are stored", func() bool {
+		return one[int](t, db, "SELECT COUNT(*) FROM friends WHERE owner_id = ?", of.ID) > 0
+	})
+	feed.waitPast(t, time.Now().Add(time.Second))
+}
+
 // comesOn logs in a friend who is not online.
 func comesOn(t *testing.T, world *game.Server, of game.Person) game.Person {
 	t.Helper()
@@ -93,15 +112,17 @@ func comesOn(t *testing.T, world *game.Server, of game.Person) game.Person {
 	return friend
 }
 
-// toldOf waits for the message about a friend.
+// toldOf waits for what a message says of a friend: one of its own, or a line of a
+// digest where others came on too.
 func toldOf(t *testing.T, people *discord.Server, user string, friend game.Person) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	about := func(msg discord.Message) bool {
-		return strings.Contains(msg.Content, friend.Name) && strings.Contains(msg.Content, "is online")
-	}
-	if _, err := people.WaitMessage(ctx, discord.MessageFilter{User: user}, about); err != nil {
-		t.Fatalf("no message about %s: %v", friend.Name, err)
-	}
+	until(t, "a message about "+friend.Name, func() bool {
+		return slices.ContainsFunc(people.DMs(user), func(msg discord.Message) bool {
+			text := msg.Content
+			for _, e := range msg.Embeds {
+				text += e.Description
+			}
+			return strings.Contains(msg.Content, " online") && strings.Contains(text, friend.Name)
+		})
+	})
 }

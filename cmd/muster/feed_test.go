@@ -116,6 +116,18 @@ func (r *reader) take(id, name, data string, seen map[string]bool) {
 	r.changed = make(chan struct{})
 }
 
+// waitPast returns once there is an event that the listener received after at.
+func (r *reader) waitPast(t testing.TB, at time.Time) {
+	t.Helper()
+	for n := 1; ; n++ {
+		items := r.wait(t, n)
+		n = len(items)
+		if items[n-1].ReceivedAt > at.UnixNano() {
+			return
+		}
+	}
+}
+
 // wait returns the events once there are n, or fails.
 func (r *reader) wait(t testing.TB, n int) []item {
 	t.Helper()
