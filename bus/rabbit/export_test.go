@@ -66,12 +66,12 @@ func (b *Bus) SetBlocked(ctx context.Context, blocked bool) error {
 }
 
 // AfterRefusal returns what Publish returns when the broker refuses its message on a
-// topic with a work queue, or on one that only listeners hear.
-func AfterRefusal(work bool) error {
+// topic that something keeps, or on a fleeting one.
+func AfterRefusal(fleeting bool) error {
 	p := newPublisher(&Bus{cfg: Config{}.withDefaults(), meters: newMetrics()})
 	c := &call{left: 1, done: make(chan error, 1)}
 	s := &pubSession{pending: make([]*item, 10), first: 1}
-	p.written(s, &item{call: c, mandatory: work})
+	p.written(s, &item{call: c, fleeting: fleeting})
 	p.confirmed(s, amqp.Confirmation{DeliveryTag: 1}, nil)
 	return <-c.done
 }

@@ -145,10 +145,10 @@ func TestCutConnectionsLoseNothing(t *testing.T) {
 }
 
 func TestARefusedMessageIsAnErrorUnlessOnlyListenersHearIt(t *testing.T) {
-	if err := rabbit.AfterRefusal(true); !errors.Is(err, bus.ErrFull) {
-		t.Errorf("refused by a work queue: got %v, want bus.ErrFull", err)
+	if err := rabbit.AfterRefusal(false); !errors.Is(err, bus.ErrFull) {
+		t.Errorf("refused by a queue for work or a stream: got %v, want bus.ErrFull", err)
 	}
-	if err := rabbit.AfterRefusal(false); err != nil {
+	if err := rabbit.AfterRefusal(true); err != nil {
 		t.Errorf("refused by the queue of a listener that went away: got %v, want none", err)
 	}
 }

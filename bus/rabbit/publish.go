@@ -37,6 +37,7 @@ type item struct {
 	exchange  string
 	key       string
 	mandatory bool
+	fleeting  bool // nothing on the broker keeps it: only the queues of listeners get it
 	msg       bus.Message
 	at        time.Time
 	headers   amqp.Table // the driver only reads them: items may share them
@@ -94,8 +95,9 @@ func (b *Bus) Publish(ctx context.Context, topic string, messages ...bus.Message
 	items := make([]*item, len(messages))
 	store := make([]item, len(messages))
 	exchange := b.layout.exchange(topic)
+	fleeting := len(queues) == 0 && !slices.Contains(b.layout.lasting, topic)
 	for i, m := range messages {
-		store[i] = item{exchange: exchange, key: m.Key, mandatory: len(queues) > 0, msg: m, at: now, headers: h}
+		store[i] = item{exchange: exchange, key: m.Key, mandatory: len(queues) > 0, fleeting: fleeting, msg: m, at: now, headers: h}
 		items[i] = &store[i]
 	}
 	ctx, stop := b.bound(ctx)
@@ -364,10 +366,9 @@ func (p *publisher) confirmed(s *pubSession, c amqp.Confirmation, more <-chan am
 	}
 }
 
-// settle decides one message; false if it is decided already. A refused one that no
-// work queue should have is settled too: the queue of a listener died with the
-// message on its way (measured on 4.3), the others have it, and that listener
-// counts what it missed.
+// settle decides one message; false if it is decided already. A fleeting one that is
+// refused is settled too: the queue of a listener died with the message on its way
+// (measured on 4.3), the others have it, and that listener counts what it missed.
 func (p *publisher) settle(s *pubSession, c amqp.Confirmation) bool {
 	if c.DeliveryTag < s.first || c.DeliveryTag > s.last || *s.slot(c.DeliveryTag) == nil {
 		return false
@@ -381,7 +382,7 @@ func (p *publisher) settle(s *pubSession, c amqp.Confirmation) bool {
 	if !c.Ack {
 		p.bus.meters.refused.Inc()
 	}
-	if !c.Ack && it.mandatory {
+	if !c.Ack && !it.fleeting {
 		it.call.fail(fmt.Errorf("%w: the broker refused a message", bus.ErrFull))
 	}
 	it.call.settle()
