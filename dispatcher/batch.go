@@ -258,7 +258,10 @@ func (d *Dispatcher) count(in *intake, got event.Recorded, messages int) {
 // announce tells everyone who must know, after the commit. Its error brings the
 // batch again, with Attempt above 1, and everything is announced again.
 func (d *Dispatcher) announce(ctx context.Context, in *intake, got event.Recorded) error {
-	news := d.items(ctx, in, got)
+	news, err := d.items(ctx, in, got)
+	if err != nil {
+		return err
+	}
 	now := d.clock()
 	news = append(news, d.departures(ctx, got.Changes, now)...)
 	for _, s := range got.Streams {

@@ -30,6 +30,8 @@ type Store interface {
 	// Record writes rec in one transaction and runs settle, if not nil, last
 	// before the commit; an error of settle undoes everything.
 	Record(ctx context.Context, now time.Time, rec event.Record, settle func(context.Context, *sql.Tx) error) (event.Recorded, error)
+	// Originals reports which of events are the very sightings that are stored.
+	Originals(ctx context.Context, events []event.Event) ([]bool, error)
 	// EndStale ends the sessions of characters without a sign of life for idle.
 	EndStale(ctx context.Context, now time.Time, idle time.Duration) ([]event.PresenceChange, error)
 	// Rollup sums up again the hours that changed.

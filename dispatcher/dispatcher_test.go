@@ -367,3 +367,35 @@ func TestNobodyTimesOutWhileABacklogWaits(t *testing.T) {
 		}
 	})
 }
+
+func TestAnotherSightingOfAStoredEventIsNotToldWhenItComesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		r := startRig(t, s)
+		seen := sightings(login(alice, 1_730_000_000))
+		r.publish(event.TopicEvents, seen...)
+		if got := len(r.feed()); got != 1 {
+			t.Fatalf("%d items, want 1", got)
+		}
+		time.Sleep(time.Second) // of the bubble: the other connection shows it later
+		s.mu.Lock()
+		failed := false
+		s.before = func(int) error {
+			if failed {
+				return nil
+			}
+			failed = true
+			return errors.New("storage is away")
+		}
+		s.mu.Unlock()
+		r.publish(event.TopicEvents, sightings(login(alice, 1_730_000_000))...)
+		time.Sleep(10 * time.Second)
+		if got := len(r.feed()); got != 1 {
+			t.Errorf("%d items on the feed, want the first alone", got)
+		}
+		r.stop()
+		if !failed {
+			t.Error("the batch did not come again")
+		}
+	})
+}

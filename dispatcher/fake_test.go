@@ -63,7 +63,9 @@ func (s *fakeStore) Record(ctx context.Context, _ time.Time, rec event.Record,
 	for i, e := range rec.Events {
 		_, there := s.rows[e.Key()]
 		out.New[i] = !there
-		s.rows[e.Key()] = e
+		if !there {
+			s.rows[e.Key()] = e
+		}
 	}
 	if s.extra != nil {
 		s.extra(rec, &out)
@@ -95,6 +97,16 @@ func (s *fakeStore) AllHidden(context.Context) ([]event.CharacterID, error) {
 		}
 	}
 	return ids, nil
+}
+
+func (s *fakeStore) Originals(_ context.Context, events []event.Event) ([]bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]bool, len(events))
+	for i, e := range events {
+		out[i] = s.rows[e.Key()].ReceivedAt.Equal(e.ReceivedAt)
+	}
+	return out, nil
 }
 
 func (s *fakeStore) LoadWatched(context.Context) error { return nil }

@@ -12,23 +12,39 @@ import (
 
 // items returns what the feed must hear of a batch: what was new, and what an
 // earlier attempt may have stored without telling (readers know the ids they have).
-func (d *Dispatcher) items(ctx context.Context, in *intake, got event.Recorded) []bus.Message {
+func (d *Dispatcher) items(ctx context.Context, in *intake, got event.Recorded) ([]bus.Message, error) {
 	tell := make([]event.Event, 0, len(got.New))
+	var again []event.Event
 	hidden := d.names.hiddenNow()
 	for i, isNew := range got.New {
-		if e := &in.record.Events[i]; (isNew || in.again[i]) && e.FeedKind() != "" && !unseen(e, hidden) {
+		switch e := &in.record.Events[i]; {
+		case e.FeedKind() == "" || unseen(e, hidden):
+		case isNew:
 			tell = append(tell, *e)
+		case in.again[i]:
+			again = append(again, *e)
+		}
+	}
+	if len(again) > 0 { // another sighting of the same event has another id
+		same, err := d.store.Originals(ctx, again)
+		if err != nil {
+			return nil, err
+		}
+		for i, e := range again {
+			if same[i] {
+				tell = append(tell, e)
+			}
 		}
 	}
 	if len(tell) == 0 {
-		return nil
+		return nil, nil
 	}
 	news := d.encode(ctx, tell, nil)
 	now := d.clock()
 	for i := range tell {
 		d.metrics.fed.Observe(now.Sub(tell[i].ReceivedAt).Seconds())
 	}
-	return news
+	return news, nil
 }
 
 // unseen reports whether nobody is to see e: what a hidden character did by itself.

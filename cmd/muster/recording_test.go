@@ -28,7 +28,8 @@ func storesTheRecordingOnce(t *testing.T, database string, more ...string) {
 	world := startGame(t, func(c *game.Config) { c.StaticDir = shared(t, "census-samples", "static") })
 	lines := recording(t)
 	env := settings(database, world, "MUSTER_GAME_WORLDS=1,10,13,17,40,1000",
-		"MUSTER_GAME_ENVIRONMENTS=ps2,ps2ps4us") // the recording is a mirror's, which mixes them
+		"MUSTER_GAME_ENVIRONMENTS=ps2,ps2ps4us", // the recording is a mirror's, which mixes them
+		"MUSTER_EVENTS_RETENTION=3650d")         // it is from 2024
 	env = append(env, more...)
 
 	// A first start reads the tables of names; the second has them from the start.

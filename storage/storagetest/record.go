@@ -22,6 +22,18 @@ var recordTests = []named{
 	{"events that cannot be stored are refused and nothing with them", recordMalformed},
 	{"the largest ids and strange texts come back as they were", recordExtremes},
 	{"a record larger than one statement is stored whole", recordLarge},
+	{"the sighting that is stored is told from others of the same event", recordOriginals},
+}
+
+func recordOriginals(w *world) {
+	first, other, never := kill(11, alice, bob), kill(11, alice, bob), gain(12, alice, 7)
+	other.ReceivedAt = other.ReceivedAt.Add(1)
+	w.record(20, first, login(10, alice))
+	got, err := w.Originals(w.Context(), []event.Event{other, first, never, login(10, alice), first})
+	w.ok(err)
+	if want := []bool{false, true, false, true, true}; !slices.Equal(got, want) {
+		w.Errorf("got %v, want %v", got, want)
+	}
 }
 
 func recordOnce(w *world) {
