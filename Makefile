@@ -3,7 +3,7 @@
 GO    ?= go
 TOOLS  = $(GO) tool -modfile=tools/go.mod
 
-.PHONY: told help demo build test test-mysql check lint chaos bench web services-up services-down
+.PHONY: told help demo build test test-mysql check lint chaos day bench web services-up services-down
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,9 @@ lint: ## run golangci-lint as tools/go.mod pins it
 
 chaos: ## kill, suspend and cut off every role and server in turn (an hour); WRITE=1 writes the table down
 	$(GO) test -race -count=1 -timeout=150m -v ./internal/chaos -full $(if $(WRITE),-write=$(CURDIR)/docs/verification.md)
+
+day: ## send ten million events, a day at full rate, through the whole chain (COUNT=1000000 for fewer)
+	$(GO) test -count=1 -timeout=120m -v ./internal/day -count-events=$${COUNT:-10000000}
 
 bench: ## run every benchmark; COUNT=10 for figures to compare with benchstat
 	@if [ -f .services/env ]; then set -a; . ./.services/env; set +a; fi; \

@@ -61,6 +61,15 @@ func (s *Server) Addr() string { return s.addr }
 // Running reports whether the server has a process, be it paused.
 func (s *Server) Running() bool { return s.current() != nil }
 
+// Pid returns the id of the server's process, 0 if it has none. RabbitMQ's is a
+// child of that.
+func (s *Server) Pid() int {
+	if p := s.current(); p != nil {
+		return p.cmd.Process.Pid
+	}
+	return 0
+}
+
 func (s *Server) current() *process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
