@@ -172,7 +172,10 @@ func TestAnIllStreamLosesNothingOutsideOfTheHolesItLeaves(t *testing.T) {
 		game.Fault{Name: "unknown_event", Share: 0.2}, game.Fault{Name: "unknown_field", Share: 0.2},
 		game.Fault{Name: "missing_field", Share: 0.2}, game.Fault{Name: "empty_payload", Share: 0.2},
 		game.Fault{Name: "invalid_json", Share: 0.2})
-	fault(t, world, game.Fault{Name: "reset"}) // what was late has arrived by now
+	cleared := time.Now()
+	until(t, "what was late has arrived", func() bool { return time.Since(cleared) > 400*time.Millisecond })
+	strike(t, world, feed, 100)
+	fault(t, world, game.Fault{Name: "reset"})
 	strike(t, world, feed, 100)
 	quieten(t, world, feed)
 	if code := m.stop(); code != exitOK {
