@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -137,6 +138,9 @@ func (c *crash) saw(feed *reader) {
 	feed.mu.Lock()
 	defer feed.mu.Unlock()
 	for _, i := range feed.items {
+		if i.Kind == "logout" && bytes.Contains(i.Detail, []byte(`"reason"`)) {
+			continue // nothing that the game sent: presence was corrected after a hole
+		}
 		c.seen = append(c.seen, i.ID)
 	}
 }
