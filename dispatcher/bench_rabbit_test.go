@@ -72,7 +72,8 @@ type chain struct {
 
 func newChain(b *testing.B, broker string) *chain {
 	b.Helper()
-	cfg := rabbit.Config{URL: broker, Topology: topology(), Namespace: "bench-" + strings.ToLower(rand.Text()[:10])}
+	cfg := rabbit.Config{URL: broker, Topology: topology(), Namespace: "bench-" + strings.ToLower(rand.Text()[:10]),
+		Lasting: []string{event.TopicFeed, event.TopicNames}} // as cmd/muster has it
 	dsn, db, dropDB := benchDatabase(b)
 	c := &chain{db: db, bus: benchBus(b, cfg), reader: benchBus(b, cfg), store: benchOpen(b, "mysql:"+dsn)}
 	c.drop = func() {
@@ -146,6 +147,11 @@ func benchRemove(b *testing.B, cfg rabbit.Config) {
 	benchChannel(b, cfg.URL, func(ch *amqp.Channel) {
 		prefix := cfg.Namespace + "." + rabbit.Version
 		exchanges := []string{prefix + "-dead"}
+		for _, topic := range cfg.Lasting {
+			if _, err := ch.QueueDelete(prefix+"-stream."+topic, false, false, false); err != nil {
+				b.Error(err)
+			}
+		}
 		for topic, queues := range cfg.Topology {
 			exchanges = append(exchanges, prefix+"."+topic)
 			for _, queue := range queues {

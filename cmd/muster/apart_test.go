@@ -15,7 +15,7 @@ import (
 
 // servers are the variables for roles in processes of their own, over the real
 // RabbitMQ, Redis and MariaDB of the tests.
-func servers(t *testing.T) []string {
+func servers(t testing.TB) []string {
 	t.Helper()
 	broker, redis := os.Getenv("MUSTER_TEST_AMQP_URL"), os.Getenv("MUSTER_TEST_REDIS_ADDRS")
 	if broker == "" || redis == "" {
@@ -23,7 +23,7 @@ func servers(t *testing.T) []string {
 	}
 	leases := "redis://" + strings.ReplaceAll(redis, ",", ",redis://")
 	return []string{"MUSTER_BUS_URL=" + broker, "MUSTER_BUS_NAMESPACE=test-" + strings.ToLower(rand.Text()),
-		"MUSTER_LEASE_URLS=" + leases, "MUSTER_DATABASE_URL=" + storagetest.MySQL(t)(t)}
+		"MUSTER_LEASE_URLS=" + leases, "MUSTER_DATABASE_URL=" + storagetest.NewMySQL(t)}
 }
 
 func TestEachRoleInAProcessOfItsOwnGivesTheSameFlow(t *testing.T) {

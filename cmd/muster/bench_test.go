@@ -88,9 +88,14 @@ func report(b *testing.B, feed *reader, keep, against map[string]float64) {
 	for i := range items {
 		took[i] = items[i].took
 	}
+	percentiles(b, took, keep, against)
+}
+
+// percentiles reports p50 and p99, and their ratios to those of another.
+func percentiles(b *testing.B, took []time.Duration, keep, against map[string]float64) {
+	b.Helper()
 	slices.Sort(took)
-	rate := float64(len(items)) / b.Elapsed().Seconds()
-	b.ReportMetric(rate, "events/s")
+	b.ReportMetric(float64(len(took))/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(0, "ns/op")
 	for _, p := range []int{50, 99} {
 		name := "p" + strconv.Itoa(p)
@@ -100,7 +105,7 @@ func report(b *testing.B, feed *reader, keep, against map[string]float64) {
 			keep[name] = v
 		}
 		if against[name] > 0 {
-			b.ReportMetric(v/against[name], name+"/relay")
+			b.ReportMetric(v/against[name], name+"/baseline")
 		}
 	}
 }
