@@ -48,7 +48,7 @@ func TestTrustInAMySQLServerIsSetUpByItsDSN(t *testing.T) {
 	}{
 		{"an authority nobody knows", "not trusted here; cacertfile", tlsfiles.ErrTrust, join(name, ours)},
 		{"another name", "is for db.example, not for 127.0.0.1", tlsfiles.ErrTrust, join(authority, ours)},
-		{"no certificate of ours", "Access denied", storage.ErrUnreachable, join(authority, name)},
+		{"no certificate of ours", "Access denied", storage.ErrRefused, join(authority, name)},
 		{"a key without a certificate", "belong together", storage.ErrURL, join(authority, ours[2:])},
 		{"a file that is missing", "cacertfile", storage.ErrURL, []string{"cacertfile", ca.File + "x"}},
 		{"two wills", "tls=skip-verify contradicts", storage.ErrURL, join(authority, []string{"tls", "skip-verify"})},

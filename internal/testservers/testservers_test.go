@@ -193,12 +193,13 @@ func TestARabbitMQKeepsItsQueuesAndCanBeOutOfDisk(t *testing.T) {
 	t.Parallel()
 	r := testservers.NewRabbitMQ(t, testservers.RabbitMQConfig{Lines: []string{"channel_max = 77"}})
 	r.Start(t)
+	if _, err := channel(t, connection(t, r)).QueueDeclare("q", true, false, false, false, amqp.Table{"x-queue-type": "quorum"}); err != nil {
+		t.Fatal(err)
+	}
+	r.Restart(t) // see RabbitMQ: a queue this young would not survive being killed
 	conn := connection(t, r)
 	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 2))
 	amqpCh := channel(t, conn)
-	if _, err := amqpCh.QueueDeclare("q", true, false, false, false, amqp.Table{"x-queue-type": "quorum"}); err != nil {
-		t.Fatal(err)
-	}
 	confirmed(t, publish(t, amqpCh))
 
 	r.FillDisk(t)
