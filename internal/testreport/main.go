@@ -1,7 +1,7 @@
 // Command testreport reads "go test -json" from its input and prints what a
 // person wants to see of it: each package's line, the output of what failed, why
-// something was skipped, and at last how many tests there were. It ends with
-// status 1 when anything failed, when nothing ran, and with -noskip when anything
+// something was skipped, with -longest which tests took longest, and at last how
+// many tests there were. It ends with status 1 when anything failed, when nothing ran, and with -noskip when anything
 // was skipped.
 //
 //	go test -json ./... | go run ./internal/testreport
@@ -9,22 +9,26 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
 func main() {
 	noSkip := flag.Bool("noskip", false, "a skipped test is a failure")
+	long := flag.Int("longest", 0, "print so many of the tests that took longest")
 	flag.Parse()
 	r := report{out: os.Stdout, outputs: make(map[string][]string)}
 	if err := r.read(os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "testreport:", err)
 		os.Exit(1)
 	}
+	r.longest(*long)
 	fmt.Fprintf(r.out, "%d passed, %d failed, %d skipped\n", r.passed, r.broken, r.skipped)
 	if r.failed || r.passed == 0 || *noSkip && r.skipped > 0 {
 		os.Exit(1)
@@ -38,6 +42,7 @@ type change struct {
 	ImportPath string // of a build's output
 	Test       string
 	Output     string
+	Elapsed    float64 // seconds; of "pass", "fail" and "skip"
 }
 
 // report is what is known so far.
@@ -47,6 +52,7 @@ type report struct {
 	failed  bool
 	// Tests, subtests counted too.
 	passed, broken, skipped int
+	took                    []change // the end of each test that is no subtest
 }
 
 // maxLine bounds one line of the input, in bytes.
@@ -69,6 +75,9 @@ func (r *report) read(in io.Reader) error {
 
 func (r *report) judge(c change) {
 	key := c.Package + "\x00" + c.Test
+	if c.Elapsed > 0 && c.Test != "" && !strings.Contains(c.Test, "/") {
+		r.took = append(r.took, c)
+	}
 	switch c.Action {
 	case "output":
 		r.outputs[key] = append(r.outputs[key], c.Output)
@@ -118,6 +127,15 @@ func (r *report) packageLine(key string) {
 		if strings.HasPrefix(line, "ok ") || strings.HasPrefix(line, "? ") {
 			fmt.Fprint(r.out, line)
 		}
+	}
+}
+
+// longest prints the n tests that took longest, with seconds. Those that wait for a
+// turn to run beside others count the wait.
+func (r *report) longest(n int) {
+	slices.SortStableFunc(r.took, func(a, b change) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
+	for _, c := range r.took[:min(n, len(r.took))] {
+		fmt.Fprintf(r.out, "%6.1f s\t%s\t%s\n", c.Elapsed, c.Package, c.Test)
 	}
 }
 

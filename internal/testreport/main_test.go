@@ -63,3 +63,25 @@ func TestReport(t *testing.T) {
 		})
 	}
 }
+
+func TestLongest(t *testing.T) {
+	var out strings.Builder
+	r := report{out: &out, outputs: make(map[string][]string)}
+	err := r.read(strings.NewReader(`{"Action":"pass","Package":"p","Test":"TestShort","Elapsed":0.5}
+{"Action":"pass","Package":"p","Test":"TestLong/part","Elapsed":20}
+{"Action":"fail","Package":"p","Test":"TestLong","Elapsed":20.04}
+{"Action":"pass","Package":"p","Elapsed":21}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.longest(1)
+	if got, want := out.String(), "  20.0 s\tp\tTestLong\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	out.Reset()
+	r.longest(9)
+	if got := strings.Count(out.String(), "\n"); got != 2 {
+		t.Errorf("got %d lines of 2 tests", got)
+	}
+}
