@@ -14,7 +14,7 @@ type class uint8
 
 const (
 	control class = iota // never dropped for another class
-	urgent               // dropped when no summary is left
+	urgent               // dropped when it is gone from the ring and no room is left in the queue
 	summary              // experience: dropped first
 )
 

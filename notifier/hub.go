@@ -28,6 +28,7 @@ type hub struct {
 	ring     *ring
 	index    index
 	clients  map[*client]struct{}
+	behind   map[*client]struct{} // those of clients that catch up from the ring
 	perAddr  map[netip.Addr]int
 	stamp    uint64
 	draining bool
@@ -36,15 +37,18 @@ type hub struct {
 }
 
 func newHub(epoch string, l Limits, m *metrics, now time.Time) *hub {
-	return &hub{
+	h := &hub{
 		epoch: epoch, limits: l, metrics: m,
 		ring:    newRing(l.RingAge, l.RingBytes, now),
 		index:   index{},
 		clients: map[*client]struct{}{},
+		behind:  map[*client]struct{}{},
 		perAddr: map[netip.Addr]int{},
 		streams: newStreams(),
 		names:   newNames(),
 	}
+	h.ring.evicted = h.evicted
+	return h
 }
 
 // join takes c in, or refuses: at a cap the newest goes, never the oldest, or
@@ -118,6 +122,7 @@ func (h *hub) part(c *client) {
 		return
 	}
 	delete(h.clients, c)
+	delete(h.behind, c)
 	h.index.remove(c)
 	if h.perAddr[c.addr]--; h.perAddr[c.addr] <= 0 {
 		delete(h.perAddr, c.addr)
@@ -151,17 +156,41 @@ func (h *hub) publish(it *event.FeedItem, now time.Time) error {
 	}
 	h.names.await(it, now)
 	s := subjectOf(it)
+	pos := h.ring.next()
 	h.ring.add(entry{item: *it, subject: s, frame: f, cameAt: now})
 	h.streams.saw(it)
 	h.stamp++
-	h.index.each(s, h.stamp, func(c *client) { h.push(c, f) })
+	h.index.each(s, h.stamp, func(c *client) { h.pushItem(c, f, pos) })
 	return nil
 }
 
-func (h *hub) push(c *client, f *frame) {
-	if lost := c.push(f); lost > 0 {
-		h.metrics.dropped.Add(float64(lost))
+// pushItem queues an item that the ring has at pos. c is live.
+func (h *hub) pushItem(c *client, f *frame, pos uint64) {
+	if c.items == 0 {
+		c.first = pos
 	}
+	if !c.hasRoom(f) {
+		h.fallBehind(c)
+		return
+	}
+	c.push(f)
+}
+
+// push queues news of the feed itself. It never waits.
+func (h *hub) push(c *client, f *frame) {
+	if !c.hasRoom(f) && c.items > 0 && !c.replaying {
+		h.fallBehind(c)
+	}
+	h.squeeze(c, f)
+}
+
+func (h *hub) squeeze(c *client, f *frame) { h.metrics.dropped.Add(float64(c.squeeze(f))) }
+
+// tell is push for who does not hold the lock.
+func (h *hub) tell(c *client, f *frame) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.push(c, f)
 }
 
 // broadcast gives f to every client for which want says so; nil means all.

@@ -10,6 +10,7 @@ import (
 type metrics struct {
 	clients  *prometheus.GaugeVec
 	dropped  prometheus.Counter
+	behind   prometheus.Counter
 	sent     prometheus.Counter
 	cut      prometheus.Counter
 	refused  *prometheus.CounterVec
@@ -23,6 +24,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "muster_feed_clients", Help: "Readers of the live feed."}, []string{"transport"}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "muster_feed_dropped_total", Help: "Events that slow readers of the feed lost."}),
+		behind: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "muster_feed_behind_total", Help: "Times a reader of the feed got more than may wait for it, and went on in what is remembered."}),
 		sent: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "muster_feed_sent_total", Help: "Events written to readers of the feed."}),
 		cut: prometheus.NewCounter(prometheus.CounterOpts{
@@ -38,7 +41,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.clients, m.dropped, m.sent, m.cut, m.refused, m.requests} {
+	for _, c := range []prometheus.Collector{m.clients, m.dropped, m.behind, m.sent, m.cut, m.refused, m.requests} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

@@ -1,6 +1,9 @@
 package notifier
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // resumed closes a replay: everything up to To has been sent.
 type resumed struct {
@@ -14,8 +17,44 @@ type resumed struct {
 // startReplay lets c begin again behind id. h.mu is held.
 func (h *hub) startReplay(c *client, id string, now time.Time) {
 	h.index.remove(c)
+	delete(h.behind, c)
+	c.forget(func(*frame) bool { return true })
 	c.replaying, c.replay = true, h.ring.resume(id, now)
 	c.signal()
+}
+
+// fallBehind lets c, for whom more came than may wait, go on in the ring with the
+// first item that it has not taken. h.mu is held.
+func (h *hub) fallBehind(c *client) {
+	h.index.remove(c)
+	h.behind[c] = struct{}{}
+	h.metrics.behind.Inc()
+	c.forget(func(f *frame) bool { return h.ring.has(f.id) })
+	c.replaying, c.replay = true, resumption{position: c.first, catchUp: true}
+	c.signal()
+}
+
+// evicted takes the entry at pos, which leaves the ring, from those who are behind
+// and have not read it. Experience is lost to them; anything else waits in their
+// queue as long as there is room. h.mu is held.
+func (h *hub) evicted(pos uint64, e *entry) {
+	for c := range h.behind {
+		if pos < c.replay.position || !c.wants(e.subject) {
+			continue
+		}
+		c.replay.shed = true
+		if e.frame.class == summary {
+			h.lose(c)
+			continue
+		}
+		h.squeeze(c, e.frame)
+	}
+}
+
+// lose counts an item that c does not get.
+func (h *hub) lose(c *client) {
+	c.dropped++
+	h.metrics.dropped.Inc()
 }
 
 func (h *hub) resume(c *client, id string, now time.Time) {
@@ -33,6 +72,7 @@ func (h *hub) resume(c *client, id string, now time.Time) {
 // comes twice, and nothing waits in memory for a reader that is slow.
 func (h *hub) next(c *client) (frames []*frame, more, bye bool) {
 	h.mu.Lock()
+	catchUp := c.replaying && c.replay.catchUp
 	if c.replaying {
 		frames = h.replay(c)
 		more = c.replaying
@@ -40,7 +80,10 @@ func (h *hub) next(c *client) (frames []*frame, more, bye bool) {
 	queued, dropped, bye := c.take()
 	h.mu.Unlock()
 	if dropped > 0 {
-		frames = append(frames, newControl("", "lag", lag{Dropped: dropped}))
+		queued = slices.Insert(queued, 0, newControl("", "lag", lag{Dropped: dropped}))
+	}
+	if catchUp { // what waits is older than what the ring has
+		return append(queued, frames...), more, bye
 	}
 	return append(frames, queued...), more, bye
 }
@@ -56,7 +99,11 @@ func (h *hub) replay(c *client) []*frame {
 	end := min(h.ring.next(), r.position+chunk)
 	for size := 0; r.position < end && size < replayBytes; r.position++ {
 		e := h.ring.at(r.position)
-		if e.item.ID > r.after && c.wants(e.subject) {
+		switch {
+		case e.item.ID <= r.after || !c.wants(e.subject):
+		case r.shed && e.frame.class == summary:
+			h.lose(c)
+		default:
 			frames = append(frames, e.frame)
 			size += len(e.frame.sse)
 		}
@@ -66,6 +113,10 @@ func (h *hub) replay(c *client) []*frame {
 	}
 	c.replaying = false
 	h.index.add(c)
+	delete(h.behind, c)
+	if r.catchUp {
+		return frames
+	}
 	to := h.ring.lastID()
 	frames = append(frames, h.names.since(r.from)...)
 	return append(frames, newControl(to, "resumed", resumed{From: r.from, To: to, Complete: r.complete}))

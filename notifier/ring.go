@@ -23,6 +23,8 @@ type ring struct {
 	// the greatest id of which we know that something up to it may be gone.
 	start, from string
 	startPos    uint64
+
+	evicted func(pos uint64, e *entry) // is told of each entry before it goes; may be nil
 }
 
 type entry struct {
@@ -118,6 +120,7 @@ func (r *ring) trim(now time.Time) {
 	n := 0
 	for n < len(r.entries)-1 && (r.bytes > r.maxBytes || now.Sub(r.entries[n].cameAt) > r.maxAge) {
 		e := &r.entries[n]
+		r.tell(n)
 		r.bytes -= e.cost()
 		delete(r.byID, e.item.ID)
 		r.from = max(r.from, e.item.ID)
@@ -128,10 +131,18 @@ func (r *ring) trim(now time.Time) {
 	r.first += uint64(n)
 }
 
+// tell says that the entry with index i goes.
+func (r *ring) tell(i int) {
+	if r.evicted != nil {
+		r.evicted(r.first+uint64(i), &r.entries[i])
+	}
+}
+
 // hole notes that events were lost before now: whoever resumes from before it
 // must hear of it.
 func (r *ring) hole(now time.Time) {
 	for i := range r.entries {
+		r.tell(i)
 		r.from = max(r.from, r.entries[i].item.ID)
 	}
 	r.from = max(r.from, pointID(now))
@@ -146,6 +157,11 @@ type resumption struct {
 	position uint64 // the first event to look at
 	after    string // replay only ids above it; "" for all
 	complete bool   // nothing that followed from is missing
+
+	// catchUp says that the reader was live and fell behind: it did not ask, and is
+	// told only of what it loses.
+	catchUp bool
+	shed    bool // the ring went on faster than the reader: it gets no more experience
 }
 
 // resume finds where to go on after id. An id of the ring goes on exactly

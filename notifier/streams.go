@@ -161,10 +161,14 @@ func (h *hub) beat(now time.Time, elapsed time.Duration) {
 	h.ring.trim(now)
 	h.streams.measure(elapsed)
 	h.tellStreams(now)
-	f := newControl(h.ring.lastID(), "heartbeat", heartbeat{Time: now.UnixMilli(), LastID: h.ring.lastID(),
-		Streams: h.streams.view(now), Online: h.streams.online})
+	v := heartbeat{Time: now.UnixMilli(), LastID: h.ring.lastID(), Streams: h.streams.view(now), Online: h.streams.online}
+	f, unplaced := newControl(v.LastID, "heartbeat", v), newControl("", "heartbeat", v)
 	for c := range h.clients {
-		if !c.replaying && c.idle() {
+		switch {
+		case !c.idle():
+		case c.replaying: // its place is behind the newest id
+			h.push(c, unplaced)
+		default:
 			h.push(c, f)
 		}
 	}

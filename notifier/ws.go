@@ -242,7 +242,7 @@ func (s *wsConn) change(spec filterSpec, apply func([]filter, filter) ([]filter,
 	for _, f := range filters {
 		now.Subscriptions = append(now.Subscriptions, f.spec())
 	}
-	s.c.push(newControl("", "subscribed", now))
+	s.n.hub.tell(s.c, newControl("", "subscribed", now))
 }
 
 func (s *wsConn) subscribe(have []filter, f filter) ([]filter, error) {
@@ -267,4 +267,4 @@ func (s *wsConn) unsubscribe(have []filter, f filter) ([]filter, error) {
 	return slices.Delete(have, i, i+1), nil
 }
 
-func (s *wsConn) complain(d problem.Details) { s.c.push(newControl("", "error", d)) }
+func (s *wsConn) complain(d problem.Details) { s.n.hub.tell(s.c, newControl("", "error", d)) }
