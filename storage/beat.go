@@ -27,6 +27,7 @@ type beats struct {
 		n  int64
 		at time.Time // with the monotonic clock
 	}
+	failed error // why the newest could not be written
 }
 
 func (b *beats) committed(n int64, at time.Time) {
@@ -57,10 +58,10 @@ func (s *Store) beat(ctx context.Context, list []*replica) {
 	defer tick.Stop()
 	b := beats{began: time.Now()}
 	for n := int64(1); ; n++ {
-		if err := s.writeBeat(ctx, n, len(b.list) == 0); err == nil {
+		if b.failed = s.writeBeat(ctx, n, len(b.list) == 0); b.failed == nil {
 			b.committed(n, time.Now())
 		} else if ctx.Err() == nil {
-			s.log.DebugContext(ctx, "beat for the replicas", "err", err)
+			s.log.DebugContext(ctx, "beat for the replicas", "err", b.failed)
 		}
 		var all sync.WaitGroup
 		for _, r := range list {
@@ -82,6 +83,9 @@ func (s *Store) judge(ctx context.Context, r *replica, b *beats) {
 	lag := b.lag(seen, time.Now())
 	if err == nil && seen == 0 && len(b.list) > 0 {
 		err = fmt.Errorf("%w: it has no beat of this process", errNotYet)
+	}
+	if err == nil && refusedAccess(b.failed) { // or it would count as one that has all
+		err = s.d.denied(b.failed)
 	}
 	if err == nil && lag > s.opt.ReplicaLag {
 		err = fmt.Errorf("it lags %s behind", lag.Round(time.Millisecond))

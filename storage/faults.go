@@ -4,8 +4,11 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"regexp"
+	"strings"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -87,6 +90,7 @@ var refusals = map[uint16]bool{
 	1049: true, // no such database
 	1130: true, // this host may not connect
 	1142: true, // the command is denied for a table
+	1143: true, // the same, for a column
 	1227: true, // a privilege is missing
 	1251: true, // the client cannot authenticate as the server wants
 	1524: true, // plugin of the account is not loaded
@@ -96,6 +100,29 @@ var refusals = map[uint16]bool{
 	3118: true, // account is locked
 	3159: true, // only encrypted connections
 	4151: true, // account is locked (MariaDB)
+}
+
+// denial is how a server says, in English, what an account may not do. Of a column
+// it speaks where the statement is an UPDATE in all but name.
+var denial = regexp.MustCompile(`^(.+?) command denied to user .+ (?:for|in) table (.+)$`)
+
+// denied makes ErrRefused of what the server says that the account may not do, and
+// names what to grant if the server has said so.
+func (d dialect) denied(err error) error {
+	if !refusedAccess(err) || errors.Is(err, ErrRefused) {
+		return err
+	}
+	var my *mysql.MySQLError
+	errors.As(err, &my)
+	if m := denial.FindStringSubmatch(my.Message); m != nil {
+		return fmt.Errorf("%w: this account needs GRANT %s ON %s: %w", ErrRefused, m[1], unquote(m[2]), err)
+	}
+	return fmt.Errorf("%w: %w", ErrRefused, err)
+}
+
+// unquote returns a table as an operator writes it.
+func unquote(table string) string {
+	return strings.NewReplacer("`", "", "'", "").Replace(table)
 }
 
 // refusedAccess reports whether the server refuses the account or what it wants.

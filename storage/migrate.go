@@ -36,7 +36,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if s.d.mysql {
 		err := s.migrateMySQL(ctx)
 		if refusedAccess(err) {
-			return fmt.Errorf("%w to change the tables for this account, let muster migrate do it with one that may: %w", ErrRefused, err)
+			return fmt.Errorf("the tables are to be changed, let muster migrate do it with an account that may: %w", s.d.denied(err))
 		}
 		return err
 	}

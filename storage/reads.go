@@ -39,7 +39,7 @@ func (s *Store) each(ctx context.Context, q question, scan func(*sql.Rows) error
 	if n == 0 && s.d.fault(ctx, err) == lost {
 		err = eachOf(ctx, s.r, q, count)
 	}
-	return err
+	return s.d.denied(err)
 }
 
 func eachOf(ctx context.Context, from queryer, q question, scan func(*sql.Rows) error) error {

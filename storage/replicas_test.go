@@ -78,18 +78,23 @@ func (p *pair) mark() {
 	})
 }
 
-// await asks until ok, as long as the test may run.
 func (p *pair) await(what string, ok func() bool) {
 	p.Helper()
+	await(p.T, what, ok)
+}
+
+// await asks until ok, as long as the test may run.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	limit, cancel := context.WithTimeout(p.Context(), 2*time.Minute)
+	limit, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-limit.Done():
-			p.Fatalf("waited in vain: %s", what)
+			t.Fatalf("waited in vain: %s", what)
 		}
 	}
 }
@@ -104,19 +109,27 @@ func (p *pair) fromReplica() bool {
 	return len(list) == 1 && list[0].Name == onReplica
 }
 
-func (p *pair) gauge(name string) (value float64) {
+func (p *pair) gauge(name string) float64 {
 	p.Helper()
-	families, err := p.registry.Gather()
+	value, ok := gauge(p.T, p.registry, name)
+	if !ok {
+		p.Fatalf("no metric %s", name)
+	}
+	return value
+}
+
+func gauge(t *testing.T, from *prometheus.Registry, name string) (value float64, ok bool) {
+	t.Helper()
+	families, err := from.Gather()
 	if err != nil {
-		p.Fatal(err)
+		t.Fatal(err)
 	}
 	for _, f := range families {
 		if f.GetName() == name {
-			return f.GetMetric()[0].GetGauge().GetValue()
+			return f.GetMetric()[0].GetGauge().GetValue(), true
 		}
 	}
-	p.Fatalf("no metric %s", name)
-	return 0
+	return 0, false
 }
 
 func TestReadersWhoDoNotMindAskAReplicaThatKeepsUp(t *testing.T) {

@@ -63,7 +63,7 @@ func (s *Store) Retain(ctx context.Context, now time.Time) error {
 	s.retention.done = time.Time{}
 	all, err := s.retain(ctx, now)
 	if err != nil {
-		return fmt.Errorf("retain: %w", err)
+		return fmt.Errorf("retain: %w", s.d.denied(err))
 	}
 	if all {
 		s.retention.done = now

@@ -63,7 +63,7 @@ func (s *Store) repeat(ctx context.Context, db *sql.DB, limit time.Duration, f f
 		cancel()
 		kind := s.d.fault(ctx, err)
 		if kind == noFault {
-			return err
+			return s.d.denied(err)
 		}
 		if commits && kind == lost {
 			doubt = attempt

@@ -50,15 +50,23 @@ func SQLite(t *testing.T) func(*testing.T) string {
 func MySQL(t *testing.T) func(*testing.T) string {
 	t.Helper()
 	url := NewMySQL(t)
+	empty := Emptied(t, url)
+	return func(t *testing.T) string {
+		empty(t)
+		return url
+	}
+}
+
+// Emptied returns a function that deletes what is in the database at url, which is
+// MySQL's, but for the tables.
+func Emptied(t *testing.T, url string) func(*testing.T) {
+	t.Helper()
 	cfg, err := mysql.ParseDSN(strings.TrimPrefix(url, "mysql:"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	db := Raw(t, url)
-	return func(t *testing.T) string {
-		empty(t, db, cfg.DBName)
-		return url
-	}
+	return func(t *testing.T) { empty(t, db, cfg.DBName) }
 }
 
 // NewMySQL makes a new database on the server of MUSTER_TEST_MYSQL_DSN, whose user
