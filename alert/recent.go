@@ -26,6 +26,11 @@ const (
 	Refused    Reason = "refused"  // Discord refused the message; its code and text follow
 )
 
+// Reasons returns all of them.
+func Reasons() []Reason {
+	return []Reason{Expired, Gone, Unfollowed, Muted, Paused, InGame, TooFew, Cooldown, Quiet, NobodyOn, Closed, Refused}
+}
+
 // A Fate is what became of an alert.
 type Fate string
 

@@ -44,7 +44,8 @@ type Store interface {
 	LoadWatched(ctx context.Context) error
 	// AllHidden returns the characters that are to be named nowhere.
 	AllHidden(ctx context.Context) ([]event.CharacterID, error)
-	// TidyAlerts deletes alerts that are too old to matter.
+	// TidyAlerts deletes alerts that are too old to matter, and what is kept about
+	// people whose Discord account is gone.
 	TidyAlerts(ctx context.Context, now time.Time) error
 	// Characters returns those of ids that are known.
 	Characters(ctx context.Context, ids []event.CharacterID) (map[event.CharacterID]event.Character, error)

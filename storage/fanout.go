@@ -75,20 +75,18 @@ func (t *tx) oldestFanout(ctx context.Context) (f fanout, found bool, err error)
 func (t *tx) tellNext(ctx context.Context, f fanout, now time.Time) error {
 	lifetime := t.s.opt.AlertLifetime
 	if now.Sub(f.Session) > lifetime {
-		t.s.log.WarnContext(ctx, "a login that very many watch has become old before all were told", "character", f.Character, "reached", f.cursor)
+		missed, err := t.countFanout(ctx, f, now)
+		if err != nil {
+			return err
+		}
+		t.drops(alert.Expired, missed)
+		t.s.log.WarnContext(ctx, "a login that very many watch has become old before all were told", "character", f.Character, "missed", missed)
 		return t.endFanout(ctx, f)
 	}
-	list, full, err := t.watchers(ctx, []event.CharacterID{f.Character}, f.cursor, now)
+	found, next, full, err := t.fanoutPage(ctx, f, now)
 	if err != nil {
 		return err
 	}
-	if full { // the last one's watches may have been cut off
-		last := list[len(list)-1].user
-		for len(list) > 0 && list[len(list)-1].user == last {
-			list = list[:len(list)-1]
-		}
-	}
-	found := matched(list, func(event.CharacterID) event.World { return f.World }, now)[f.Character]
 	told, err := t.told(ctx, f.Character, f.LoggedOut)
 	if err != nil {
 		return err
@@ -103,12 +101,45 @@ func (t *tx) tellNext(ctx context.Context, f fanout, now time.Time) error {
 		}
 	}
 	if full {
-		return t.moveFanout(ctx, f, list[len(list)-1].user, b)
+		return t.moveFanout(ctx, f, next, b)
 	}
 	if _, err := b.flush(ctx, t); err != nil {
 		return err
 	}
 	return t.endFanout(ctx, f)
+}
+
+// fanoutPage returns the next people of f, and behind whom to go on if there are more.
+func (t *tx) fanoutPage(ctx context.Context, f fanout, now time.Time) (found []match, next alert.UserID, full bool, err error) {
+	list, full, err := t.watchers(ctx, []event.CharacterID{f.Character}, f.cursor, now)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	if full { // the last one's watches may have been cut off
+		last := list[len(list)-1].user
+		for len(list) > 0 && list[len(list)-1].user == last {
+			list = list[:len(list)-1]
+		}
+	}
+	if len(list) > 0 {
+		next = list[len(list)-1].user
+	}
+	return matched(list, func(event.CharacterID) event.World { return f.World }, now)[f.Character], next, full, nil
+}
+
+// countFanout counts the people whom f has not reached.
+func (t *tx) countFanout(ctx context.Context, f fanout, now time.Time) (n int64, err error) {
+	told, err := t.told(ctx, f.Character, f.LoggedOut)
+	for full := true; full && err == nil; {
+		var found []match
+		found, f.cursor, full, err = t.fanoutPage(ctx, f, now)
+		for _, m := range found {
+			if !told[m.user] {
+				n++
+			}
+		}
+	}
+	return n, err
 }
 
 func (t *tx) moveFanout(ctx context.Context, f fanout, cursor alert.UserID, b *outbox) error {

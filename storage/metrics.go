@@ -1,6 +1,10 @@
 package storage
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"muster/alert"
+)
 
 // metrics are the numbers of one Store.
 type metrics struct {
@@ -8,6 +12,7 @@ type metrics struct {
 	reads   *prometheus.CounterVec
 	lag     *prometheus.GaugeVec
 	used    *prometheus.GaugeVec
+	dropped *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -28,9 +33,16 @@ func newMetrics() *metrics {
 			Name: "muster_storage_replica_used",
 			Help: "1 while reads go to the replica, 0 while it is down or lags.",
 		}, []string{"replica"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "muster_alerts_dropped_total",
+			Help: "Alerts that nobody will be told of, by why.",
+		}, []string{"reason"}),
 	}
 	for _, f := range []fault{conflict, lost, readOnly} {
 		m.repeats.WithLabelValues(f.String())
+	}
+	for _, r := range alert.Reasons() {
+		m.dropped.WithLabelValues(string(r))
 	}
 	return m
 }
@@ -38,6 +50,6 @@ func newMetrics() *metrics {
 // register publishes the numbers; r may be nil.
 func (m *metrics) register(r prometheus.Registerer) {
 	if r != nil {
-		r.MustRegister(m.repeats, m.reads, m.lag, m.used)
+		r.MustRegister(m.repeats, m.reads, m.lag, m.used, m.dropped)
 	}
 }

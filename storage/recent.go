@@ -48,14 +48,11 @@ func scanRecent(rows *sql.Rows) (alert.Recent, error) {
 	return r, err
 }
 
-// knownReasons are the words that begin a stored reason; anything else is what
+// splitReason takes a stored reason apart. One without a known word in front is what
 // Discord said, from before there were words.
-var knownReasons = []alert.Reason{alert.Expired, alert.Gone, alert.Unfollowed, alert.Muted, alert.Paused, alert.InGame, alert.TooFew,
-	alert.Cooldown, alert.Quiet, alert.NobodyOn, alert.Closed, alert.Refused}
-
 func splitReason(text string) (alert.Reason, string) {
 	word, detail, _ := strings.Cut(text, ": ")
-	if slices.Contains(knownReasons, alert.Reason(word)) {
+	if slices.Contains(alert.Reasons(), alert.Reason(word)) {
 		return alert.Reason(word), detail
 	}
 	return alert.Refused, text

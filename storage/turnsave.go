@@ -82,11 +82,12 @@ func (w *turnWriter) drop(ctx context.Context, all []alert.Dropping) error {
 	}
 	for r, keys := range byReason {
 		for part := range slices.Chunk(keys, inList) {
-			_, err := w.t.exec(ctx, "UPDATE alerts SET state = 2, reason = ?, settled_ns = ? WHERE k IN ("+marks(len(part))+")",
+			n, err := w.t.exec(ctx, "UPDATE alerts SET state = 2, reason = ?, settled_ns = ? WHERE k IN ("+marks(len(part))+")",
 				append([]any{reasonText(r.reason, r.detail), nano(w.now)}, part...)...)
 			if err != nil {
 				return err
 			}
+			w.t.drops(r.reason, n)
 		}
 	}
 	return nil
@@ -235,9 +236,11 @@ func (t *tx) settleResult(ctx context.Context, u alert.UserID, r alert.Result, n
 		}
 		return now, nil
 	case r.GaveUp != "":
-		if _, err := lines("state = 2, reason = ?, settled_ns = ?", reasonText(r.GaveUp, r.Detail), nano(now)); err != nil {
+		n, err := lines("state = 2, reason = ?, settled_ns = ?", reasonText(r.GaveUp, r.Detail), nano(now))
+		if err != nil {
 			return time.Time{}, err
 		}
+		t.drops(r.GaveUp, n)
 		return time.Time{}, post("state = CASE WHEN state = 0 THEN 4 ELSE 2 END, changed = 0")
 	case !r.RetryAt.IsZero():
 		if !ours {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"muster/alert"
 	"muster/internal/backoff"
 )
 
@@ -20,6 +21,17 @@ type tx struct {
 	// doubt is the newest attempt that may have been committed without our knowing:
 	// the connection was lost while it was. 0: none.
 	doubt int
+	// dropped counts alerts that are settled without being told, for the metric once
+	// that is committed.
+	dropped map[alert.Reason]int64
+}
+
+// drops notes that n alerts are not told.
+func (t *tx) drops(r alert.Reason, n int64) {
+	if t.dropped == nil {
+		t.dropped = map[alert.Reason]int64{}
+	}
+	t.dropped[r] += n
 }
 
 // changed notes in done whether n rows were changed, or were in an attempt that
@@ -124,6 +136,9 @@ func (s *Store) once(ctx context.Context, t *tx, db *sql.DB, f func(*tx) error) 
 	}
 	if err := t.Commit(); err != nil {
 		return true, fmt.Errorf("commit: %w", err)
+	}
+	for r, n := range t.dropped {
+		s.metrics.dropped.WithLabelValues(string(r)).Add(float64(n))
 	}
 	s.prepareWanted(ctx)
 	return true, nil

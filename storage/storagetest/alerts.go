@@ -32,6 +32,7 @@ var alertTests = []named{
 	{"a merger of worlds announces nobody", alertMerger},
 	{"what begins to be watched elsewhere is noticed", alertElsewhere},
 	{"alerts are kept for a week", alertTidy},
+	{"the data of an account that is gone is kept for a week", goneAccount},
 }
 
 func (w *world) watch(u alert.UserID, c event.CharacterID) alert.Watch {
@@ -399,4 +400,23 @@ func alertTidy(w *world) {
 	same(w, "within a week", len(w.recent(ann)), 2)
 	w.ok(w.TidyAlerts(w.Context(), at(7*86400+2)))
 	same(w, "after it", len(w.recent(ann)), 1)
+}
+
+func goneAccount(w *world) {
+	w.everything(ann, bob)
+	w.everything(ben, 4242)
+	w.ok(w.SaveRecipient(w.Context(), alert.Recipient{User: ann, Closed: "10013", ClosedAt: at(0)}))
+	w.ok(w.SaveRecipient(w.Context(), alert.Recipient{User: ben, Closed: "50007", ClosedAt: at(0)}))
+	anns, bens := w.userRows(ann), w.userRows(ben)
+	w.ok(w.TidyAlerts(w.Context(), at(7*86400)))
+	for table, n := range w.userRows(ann) {
+		same(w, "within a week, in "+table, n, anns[table])
+	}
+	w.ok(w.TidyAlerts(w.Context(), at(7*86400+1)))
+	for table, n := range w.userRows(ann) {
+		same(w, "after it, in "+table, n, 0)
+	}
+	for table, n := range w.userRows(ben) {
+		same(w, "of whom Discord refuses only messages, in "+table, n, bens[table])
+	}
 }

@@ -3,10 +3,13 @@ package storagetest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"muster/alert"
 	"muster/event"
@@ -35,6 +38,7 @@ var turnTests = []named{
 	{"alerts of somebody whose data was deleted meanwhile go", turnForgotten},
 	{"a login that very many watch reaches all of them once", fanoutAll},
 	{"a fan-out becomes old news", fanoutOld},
+	{"what is not told is counted by why", turnDropsCounted},
 	{"two processes share a fan-out", fanoutShared},
 	{"a star who leaves is marked everywhere", fanoutLeaves},
 }
@@ -643,6 +647,50 @@ func fanoutOld(w *world) {
 	same(w, "noted", w.record(1, login(0, alice)).Alerts, 1)
 	same(w, "too late", len(w.claim(301)), 0)
 	same(w, "and never again", len(w.claim(2)), 0)
+}
+
+func turnDropsCounted(w *world) {
+	reg := prometheus.NewRegistry()
+	w.Store = OpenWith(w.T, w.url, storage.Options{Registerer: reg})
+	dropped := func() map[string]float64 {
+		families, err := reg.Gather()
+		w.ok(err)
+		out := map[string]float64{}
+		for _, f := range families {
+			if f.GetName() != "muster_alerts_dropped_total" {
+				continue
+			}
+			for _, m := range f.GetMetric() {
+				if v := m.GetCounter().GetValue(); v > 0 {
+					out[m.GetLabel()[0].GetValue()] = v
+				}
+			}
+		}
+		return out
+	}
+	w.crowd(1100)
+	w.called("Alice", "Bob")
+	w.record(1, login(0, alice))
+	same(w, "half of them", len(w.claim(2)), 100)
+	w.claim(301) // what was written for them has expired, and so have those not reached
+	for range 3 {
+		same(w, "turns with something to do", len(w.claim(302)), 0)
+	}
+	if got := dropped(); !maps.Equal(got, map[string]float64{"expired": 1100}) {
+		w.Errorf("dropped: %v, want 1100 that have expired", got)
+	}
+	w.watch(ann, bob)
+	w.watch(ben, bob)
+	set := alert.DefaultSettings(ben)
+	set.PausedUntil = at(10_000)
+	w.ok(w.SaveSettings(w.Context(), set))
+	w.record(400, login(400, bob))
+	turns := w.claim(401)
+	same(w, "turns", len(turns), 1)
+	w.settle(turns[0], 401, alert.Result{GaveUp: alert.Closed, Detail: "50007"})
+	if got := dropped(); !maps.Equal(got, map[string]float64{"expired": 1100, "paused": 1, "closed": 1}) {
+		w.Errorf("dropped: %v", got)
+	}
 }
 
 func fanoutShared(w *world) {
