@@ -39,7 +39,7 @@ type alertLoop struct {
 func newAlertLoop(b *Bot) *alertLoop {
 	return &alertLoop{
 		b: b, nudge: make(chan struct{}, 1), slots: make(chan struct{}, maxInFlight),
-		budget: newBudget(b.cfg.AlertsPerSecond), opens: newPacer(), access: map[alert.Key]int{},
+		budget: newBudget(b.cfg.AlertsPerSecond), opens: newPacer(b.now), access: map[alert.Key]int{},
 	}
 }
 

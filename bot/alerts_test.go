@@ -127,6 +127,40 @@ func TestTroubleDelaysAnAlertAndLosesNone(t *testing.T) {
 	}
 }
 
+func TestEveryCommandSaysThatMessagesAreRefusedAndOnlyToWhomItConcerns(t *testing.T) {
+	for _, text := range []string{
+		"/help", "/link player:Kestrel", "/unlink player:Nobody", "/watch add player:Wren", "/watch add", "/watch list", "/watch remove watch:Wren",
+		"/watch group name:Squad", "/friends show", "/friends sync", "/settings", "/privacy", "/online outfit:MUST", "/status",
+	} {
+		t.Run(text, func(t *testing.T) {
+			b := newBench(t, checked)
+			if err := b.store.SaveRecipient(t.Context(), alert.Recipient{User: ana, DMChannel: "7", Closed: "50007", ClosedAt: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+			b.start(nil)
+			b.ready()
+			b.runIn("general", text)
+			notices := func() (n int) {
+				for _, m := range b.sim.Messages(discord.MessageFilter{User: ana.String(), Channel: "general"}) {
+					if strings.Contains(m.Content, "does not let me write to you") {
+						n++
+						if m.OnlyFor != ana.String() {
+							t.Errorf("everybody can read %q", m.Content)
+						}
+					}
+				}
+				return n
+			}
+			b.until("it says so", func() bool { return notices() > 0 })
+			b.stop() // and what is in hand is finished
+			b.until("the bot has ended", func() bool { return len(b.ended) > 0 })
+			if n := notices(); n != 1 {
+				t.Errorf("it says so %d times", n)
+			}
+		})
+	}
+}
+
 func TestAUserWhoRefusesMessagesIsToldAtTheNextCommand(t *testing.T) {
 	b := newBench(t, nil)
 	var ahead atomic.Int64

@@ -57,6 +57,9 @@ type Config struct {
 	// AlertsPerSecond bounds the requests that alerts may take of Discord's 50 a
 	// second; 25.
 	AlertsPerSecond int
+	// RequestsPerSecond bounds all requests but the answers to interactions; 45 of
+	// Discord's 50, so that a burst cannot pass them. More is for a stand-in.
+	RequestsPerSecond int
 }
 
 func (c Config) withDefaults() Config {
@@ -76,6 +79,9 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Poll, time.Second)
 	if c.AlertsPerSecond <= 0 {
 		c.AlertsPerSecond = alertsPerSec
+	}
+	if c.RequestsPerSecond <= 0 {
+		c.RequestsPerSecond = globalPerSec
 	}
 	c.PageURL = strings.TrimSuffix(c.PageURL, "/")
 	return c
@@ -135,7 +141,7 @@ func New(cfg Config) (*Bot, error) {
 		fatal:   make(chan *FatalError, 1),
 		appID:   make(chan string, 1),
 	}
-	b.transport = newTransport(base, userAgent(cfg), b.log, m, b.refuse)
+	b.transport = newTransport(base, userAgent(cfg), cfg.RequestsPerSecond, b.log, m, b.refuse)
 	b.rest = &rest{client: &http.Client{Transport: b.transport, CheckRedirect: noRedirect}, redact: red}
 	b.commands = commandTable()
 	b.controls = controlTable()

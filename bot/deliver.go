@@ -25,18 +25,21 @@ const (
 // A pacer paces the opening of channels.
 type pacer struct {
 	limit *rate.Limiter
+	now   func() time.Time
 	mu    sync.Mutex
 	until time.Time
 	pause time.Duration
 }
 
-func newPacer() *pacer { return &pacer{limit: rate.NewLimiter(opensPerSec, opensBurst)} }
+func newPacer(now func() time.Time) *pacer {
+	return &pacer{limit: rate.NewLimiter(opensPerSec, opensBurst), now: now}
+}
 
 // wait returns when a channel may be opened; the error is a *waitError if that
 // is later than ctx allows.
 func (p *pacer) wait(ctx context.Context) error {
 	p.mu.Lock()
-	d := time.Until(p.until)
+	d := p.until.Sub(p.now())
 	p.mu.Unlock()
 	if d > 0 {
 		return &waitError{Route: "open_dm", Wait: d}
@@ -55,7 +58,7 @@ func (p *pacer) wait(ctx context.Context) error {
 func (p *pacer) tooFast() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
+	now := p.now()
 	if now.Before(p.until) {
 		return p.until.Sub(now)
 	}
@@ -130,6 +133,7 @@ const textTest = "👋 This is Muster. I will write to you here when somebody yo
 // another one after Discord has refused messages (discord notes 6, 8). It returns
 // "" when there is nothing to say.
 func (b *Bot) reach(ctx context.Context, i *interaction, offer bool) string {
+	i.reached = true
 	r, err := b.cfg.Store.Recipient(ctx, i.by)
 	if err != nil {
 		b.log.Warn("recipient not read", "err", err)
@@ -147,6 +151,23 @@ func (b *Bot) reach(ctx context.Context, i *interaction, offer bool) string {
 	defer cancel()
 	_, err = b.direct(ctx, &r, message{Content: textTest}, "t"+i.ID)
 	return b.tested(ctx, &r, err)
+}
+
+// remind tells somebody whom messages do not reach so, beside an answer that did
+// not: only they see it.
+func (b *Bot) remind(ctx context.Context, i *interaction) {
+	if i.reached {
+		return
+	}
+	text := b.reach(ctx, i, false)
+	if text == "" {
+		return
+	}
+	m := plain(text)
+	m.Flags = flagEphemeral
+	if err := b.rest.followUp(ctx, i, m); err != nil {
+		b.log.Warn("not told that direct messages are refused", "err", b.redact.err(err))
+	}
 }
 
 // tested records the outcome of a test message and puts it into words.

@@ -53,6 +53,8 @@ type interaction struct {
 	pressed string   // the custom id of the component or form
 	values  []string // what was chosen in a menu, at most 25
 	fields  map[string]string
+	// reached says that the answer has dealt with whether direct messages arrive.
+	reached bool
 }
 
 type discordUser struct {

@@ -148,6 +148,12 @@ func (c *rest) editAnswer(ctx context.Context, i *interaction, m message) error 
 	return c.send(ctx, http.MethodPatch, path, body, kind, nil)
 }
 
+// followUp adds a message to the answer of an interaction.
+func (c *rest) followUp(ctx context.Context, i *interaction, m message) error {
+	path := "/webhooks/" + url.PathEscape(i.ApplicationID) + "/" + url.PathEscape(i.Token)
+	return c.do(ctx, http.MethodPost, path, m, nil)
+}
+
 // A wholeMessage replaces all that was there: what is left out of an edit stays
 // as it was (discord notes 3.14).
 type wholeMessage struct {

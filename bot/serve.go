@@ -82,9 +82,17 @@ func (b *Bot) serveCommand(ctx context.Context, i *interaction, at time.Time) er
 	if cmd.instant {
 		m := b.answer(ctx, i, cmd.run)
 		m.Flags = flagEphemeral
-		return b.first(ctx, i, at, respondMessage, m)
+		err := b.first(ctx, i, at, respondMessage, m)
+		if err == nil {
+			b.remind(ctx, i)
+		}
+		return err
 	}
-	return b.deferred(ctx, i, at, cmd.private, cmd.run)
+	err := b.deferred(ctx, i, at, cmd.private, cmd.run)
+	if err == nil {
+		b.remind(ctx, i)
+	}
+	return err
 }
 
 // serveControl answers what was pressed, chosen or written into a form.

@@ -23,7 +23,7 @@ import (
 const (
 	maxAnswer      = 1 << 20          // bytes of one answer; more is an error
 	requestTimeout = 15 * time.Second // for a request whose context has no deadline
-	globalPerSec   = 45               // of Discord's 50, so that a burst cannot pass them
+	globalPerSec   = 45               // Config.RequestsPerSecond, unless it is set
 	globalBurst    = 5
 	banPause       = 10 * time.Minute // at least, when the address is banned
 	defaultRetry   = 5 * time.Second  // for a 429 that does not say how long
@@ -55,14 +55,14 @@ type transport struct {
 	silent  atomic.Int64 // requests in a row without an answer that means something
 }
 
-func newTransport(base *url.URL, agent string, log *slog.Logger, m *metrics, refused func(*FatalError)) *transport {
+func newTransport(base *url.URL, agent string, perSec int, log *slog.Logger, m *metrics, refused func(*FatalError)) *transport {
 	next := http.DefaultTransport.(*http.Transport).Clone()
 	next.MaxIdleConnsPerHost = 32
 	next.ResponseHeaderTimeout = requestTimeout
 	return &transport{
 		base: base, next: next, agent: agent, log: log, metrics: m, refused: refused,
 		limits: newLimits(), invalid: &invalid{},
-		global: rate.NewLimiter(globalPerSec, globalBurst),
+		global: rate.NewLimiter(rate.Limit(perSec), globalBurst),
 		slow:   rate.NewLimiter(1, 1),
 		away:   outage.New(log, nil, "discord does not answer, messages wait", "discord answers again"),
 	}

@@ -32,7 +32,7 @@ func testRest(t *testing.T, answer http.HandlerFunc) (*rest, *transport) {
 		t.Fatal(err)
 	}
 	base, _ := url.Parse("https://discord.example")
-	tr := newTransport(base, "DiscordBot (test, 0)", slog.New(slog.DiscardHandler), m, nil)
+	tr := newTransport(base, "DiscordBot (test, 0)", globalPerSec, slog.New(slog.DiscardHandler), m, nil)
 	tr.next = roundTrip(func(r *http.Request) (*http.Response, error) {
 		w := httptest.NewRecorder()
 		answer(w, r)
