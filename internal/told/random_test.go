@@ -1,6 +1,7 @@
 package told
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"muster/bus"
 	"muster/event"
 	"muster/sim/discord"
+	"muster/sim/game"
 )
 
 // A town is people with so many friends each, for so many seconds. TOLD_FULL=1 is
@@ -25,53 +27,57 @@ const (
 	fullTime    = 600
 )
 
-// A happening is what a character did, at a second after the beginning.
-type happening struct {
+// full reports whether the long form is wanted.
+func full() bool { return os.Getenv("TOLD_FULL") != "" }
+
+// An act is what a character does in the simulated game, at a second after the
+// beginning.
+type act struct {
 	second int
 	login  bool
 	who    int
 }
 
-// A telling is that a person hears of a character's login at a second.
-type telling struct{ user, who, second int }
+// A telling is that a person hears of a character's login at a second (Unix time).
+type telling struct {
+	user, who int
+	at        int64
+}
 
-// A town is the same for everybody who asks with one seed.
+// A town is the same for everybody who asks with one seed: who lives in the game,
+// whom each user has as a friend, and what happens.
 type town struct {
-	seconds    int
-	characters int
-	friends    [][]int // of each user
-	story      []happening
+	seconds int
+	people  []game.Person
+	friends [][]int // of each user
+	acts    []act
 }
 
 // newTown invents who is whose friend, and who comes and goes: most stay for some
 // minutes, some log in again at once, some after five minutes.
-func newTown(rnd *rand.Rand) town {
-	users, seconds := smallUsers, smallTime
-	if os.Getenv("TOLD_FULL") != "" {
-		users, seconds = fullUsers, fullTime
-	}
-	t := town{characters: 10 * users, seconds: seconds}
+func newTown(rnd *rand.Rand, people []game.Person, users, seconds int) town {
+	t := town{people: people, seconds: seconds}
 	for range users {
-		t.friends = append(t.friends, rnd.Perm(t.characters)[:townFriends])
+		t.friends = append(t.friends, rnd.Perm(len(people))[:townFriends])
 	}
-	free := make([]int, t.characters) // from which second on a character may log in
+	free := make([]int, len(people)) // from which second on a character may log in
 	for second := range t.seconds {
 		for range 1 + rnd.IntN(2) {
-			who := rnd.IntN(t.characters)
+			who := rnd.IntN(len(people))
 			if free[who] > second {
 				continue
 			}
-			t.story = append(t.story, happening{second, true, who})
-			off := second + 60 + rnd.IntN(120)
+			t.acts = append(t.acts, act{second, true, who})
+			off := second + 90 + rnd.IntN(90)
 			free[who] = t.seconds + 1
 			if off >= t.seconds {
 				continue
 			}
-			t.story = append(t.story, happening{off, false, who})
+			t.acts = append(t.acts, act{off, false, who})
 			switch again := off + 20 + rnd.IntN(100); rnd.IntN(3) {
 			case 0: // a relog
 				if again < t.seconds {
-					t.story = append(t.story, happening{again, true, who})
+					t.acts = append(t.acts, act{again, true, who})
 				}
 			case 1: // a new sitting
 				free[who] = off + 200
@@ -81,46 +87,59 @@ func newTown(rnd *rand.Rand) town {
 	return t
 }
 
-// due says who must be told of what: of each sitting once, or of the first alone
-// who has a cooldown. A sitting begins with a login that does not follow a logout
-// within three minutes.
+// due reads in the simulator's journal who must be told of what: of each sitting
+// once, or of the first alone who has a cooldown. A sitting begins with a login
+// that does not follow a logout within three minutes.
 //
 // It is the oracle, and shares nothing with what it judges.
-func (t town) due() map[telling]bool {
+func (t town) due(journal []game.Entry) (map[telling]bool, error) {
+	index := map[string]int{}
+	for i, p := range t.people {
+		index[p.ID] = i
+	}
 	followers := map[int][]int{}
 	for user, list := range t.friends {
 		for _, who := range list {
 			followers[who] = append(followers[who], user)
 		}
 	}
-	bySecond := t.bySecond()
-	left, first := map[int]int{}, map[telling]bool{}
+	left, told := map[int]int64{}, map[[2]int]bool{}
 	out := map[telling]bool{}
-	for second, list := range bySecond {
-		for _, h := range list {
-			if !h.login {
-				left[h.who] = second
-				continue
-			}
-			if at, ok := left[h.who]; ok && second-at < 180 {
-				continue
-			}
-			for _, user := range followers[h.who] {
-				told := telling{user: user, who: h.who}
-				if !hasCooldown(user) || !first[told] {
-					out[telling{user, h.who, second}] = true
-				}
-				first[told] = true
+	for _, entry := range journal {
+		var e struct {
+			Name      string `json:"event_name"`
+			Character string `json:"character_id"`
+			Timestamp string `json:"timestamp"`
+		}
+		if err := json.Unmarshal(entry.Payload, &e); err != nil {
+			return nil, err
+		}
+		at, err := strconv.ParseInt(e.Timestamp, 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		who := index[e.Character]
+		if e.Name == "PlayerLogout" {
+			left[who] = at
+			continue
+		}
+		if off, ok := left[who]; ok && at-off < 180 {
+			continue
+		}
+		for _, user := range followers[who] {
+			if pair := [2]int{user, who}; !hasCooldown(user) || !told[pair] {
+				told[pair] = true
+				out[telling{user, who, at}] = true
 			}
 		}
 	}
-	return out
+	return out, nil
 }
 
-func (t town) bySecond() [][]happening {
-	out := make([][]happening, t.seconds)
-	for _, h := range t.story {
-		out[h.second] = append(out[h.second], h)
+func (t town) bySecond() [][]act {
+	out := make([][]act, t.seconds)
+	for _, a := range t.acts {
+		out[a.second] = append(out[a.second], a)
 	}
 	return out
 }
@@ -131,22 +150,48 @@ func hasCooldown(user int) bool { return user%2 == 0 }
 func townUser(i int) alert.UserID { return alert.UserID(1400000000000000000 + int64(i)) }
 
 func TestATownIsToldExactlyWhatAnOracleSays(t *testing.T) {
+	users, seconds := smallUsers, smallTime
+	if full() {
+		users, seconds = fullUsers, fullTime
+	}
 	for name, on := range transports(t) {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, on)
+			world := s.game(users * 5 / 2)
 			rnd := rand.New(rand.NewPCG(townSeed, 1))
-			town := newTown(rnd)
-			ids := s.populate(town)
-			began := s.live(town, ids, rnd)
-			s.compare(town, began)
+			town := newTown(rnd, world.Everyone(), users, seconds)
+			s.populate(town)
+			s.live(town, world, rnd)
+			due, err := town.due(world.Journal(0, 1_000_000))
+			s.ok(err)
+			s.compare(town, due)
 		})
 	}
 }
 
-func (s *stage) populate(t town) []event.CharacterID {
+// game starts a simulated game on the stage's clock, of so many people on each of
+// the large PC worlds and half as many on each of the console's. Nothing happens in
+// it but what it is told to do.
+func (s *stage) game(players int) *game.Server {
+	s.Helper()
+	cfg := game.DefaultConfig()
+	cfg.Worlds, cfg.Players, cfg.EventsPerSecond, cfg.Now = []string{"1", "10", "40", "1000", "2000"}, players, 0, s.clock.now
+	world, err := game.New(cfg)
+	s.ok(err)
+	s.Cleanup(func() { _ = world.Close() })
+	return world
+}
+
+func (s *stage) populate(t town) {
 	s.Helper()
 	s.stopBot()
-	ids := s.strangers(t.characters)
+	var all []event.Character
+	for _, p := range t.people {
+		world, err := strconv.Atoi(p.World)
+		s.ok(err)
+		all = append(all, event.Character{ID: s.id(p), Name: p.Name, Faction: event.Faction(p.Faction), World: event.World(world), ResolvedAt: s.clock.now()})
+	}
+	s.ok(s.store.SaveCharacters(s.Context(), all))
 	for i, list := range t.friends {
 		u := townUser(i)
 		_, err := s.discord.AddUser(discord.User{ID: u.String(), Username: "user" + u.String()})
@@ -156,7 +201,7 @@ func (s *stage) populate(t town) []event.CharacterID {
 		s.ok(err)
 		friends := make([]event.Friend, len(list))
 		for n, who := range list {
-			friends[n].Character = ids[who]
+			friends[n].Character = all[who].ID
 		}
 		s.ok(s.store.SaveFriends(s.Context(), own, friends, s.clock.now()))
 		s.ok(s.store.SaveRecipient(s.Context(), alert.Recipient{User: u, DMChannel: s.discord.DMChannel(u.String())}))
@@ -169,27 +214,41 @@ func (s *stage) populate(t town) []event.CharacterID {
 	}
 	s.startBot()
 	s.settle()
-	return ids
 }
 
-// live plays the story second by second, every event once or twice and some a
-// little late, with crashes of either role and faults of Discord in between.
-func (s *stage) live(t town, ids []event.CharacterID, rnd *rand.Rand) (began time.Time) {
+func (s *stage) id(p game.Person) event.CharacterID {
 	s.Helper()
-	began = s.clock.now().Truncate(time.Second).Add(time.Minute)
+	id, err := event.ParseCharacterID(p.ID)
+	s.ok(err)
+	return id
+}
+
+// live lets people act second by second, and plays what the game says of it, every
+// event once or twice and in any order within the second, with crashes of either
+// role and faults of Discord in between.
+func (s *stage) live(t town, world *game.Server, rnd *rand.Rand) {
+	s.Helper()
+	began := s.clock.now().Truncate(time.Second).Add(time.Minute)
+	last := int64(0)
 	for second, list := range t.bySecond() {
 		s.moveTo(began.Add(time.Duration(second)*time.Second + 100*time.Millisecond))
 		if second%30 == 0 {
-			s.streamNow()
+			for _, w := range []event.World{1, 10, 40, 1000, 2000} {
+				s.stream(w, event.StreamLive, 6*time.Hour)
+			}
 		}
 		s.trouble(second)
-		var batch []bus.Message
-		for _, h := range list {
-			name := "PlayerLogout"
-			if h.login {
-				name = "PlayerLogin"
+		for _, a := range list {
+			do := world.Logout
+			if a.login {
+				do = world.Login
 			}
-			m := s.presences(name, 0, ids[h.who])[0]
+			s.ok(do(t.people[a.who].ID))
+		}
+		var batch []bus.Message
+		for _, e := range world.Journal(last, 1000) {
+			last = e.N
+			m := bus.Message{ID: "sighting", Key: "ps2", Body: event.EncodeSighting(e.Payload, s.clock.now(), 0)}
 			batch = append(batch, m)
 			if rnd.IntN(4) == 0 {
 				batch = append(batch, m) // the other connection
@@ -200,19 +259,16 @@ func (s *stage) live(t town, ids []event.CharacterID, rnd *rand.Rand) (began tim
 			s.play(batch...)
 		}
 	}
-	s.pass(10 * time.Second)
-	return began
-}
-
-func (s *stage) streamNow() {
-	s.Helper()
-	s.stream(wainwright, event.StreamLive, 6*time.Hour)
+	s.pass(70 * time.Second) // longer than the turn of a bot that died is held for it
 }
 
 // trouble lets something go wrong at some seconds; each is over before anybody who
 // came in between has left.
 func (s *stage) trouble(second int) {
 	s.Helper()
+	if second%120 == 3 { // those turns are held for a minute
+		s.store.losesSettlements(5)
+	}
 	switch second % 60 {
 	case 7:
 		s.stopDispatcher()
@@ -233,25 +289,32 @@ func (s *stage) trouble(second int) {
 // What messages say: a single one names its character in the first line and the
 // second of the login in its box, a digest has a line for each.
 var (
-	singleLine = regexp.MustCompile(`(?s)^🟢 \*\*Stranger(\d+)\*\* is online.*Came online <t:(\d+):R>`)
-	digestLine = regexp.MustCompile(`(?m)^🟢 \*\*Stranger(\d+)\*\* · Wainwright · <t:(\d+):R>`)
+	singleLine = regexp.MustCompile(`(?s)^🟢 \*\*([\w-]+)\*\* is online.*Came online <t:(\d+):R>`)
+	digestLine = regexp.MustCompile(`(?m)^🟢 \*\*([\w-]+)\*\* · \w+ · <t:(\d+):R>`)
 )
 
 // compare holds what people see against what the oracle says.
-func (s *stage) compare(t town, began time.Time) {
+func (s *stage) compare(t town, due map[telling]bool) {
 	s.Helper()
-	due := t.due()
+	index := map[string]int{}
+	for i, p := range t.people {
+		index[p.Name] = i
+	}
 	singles, digests := map[telling]int{}, map[telling]int{}
 	messages := 0
 	for user := range t.friends {
 		for _, m := range s.seen(townUser(user)) {
 			messages++
-			s.read(singles, singleLine, user, text(m), began)
-			s.read(digests, digestLine, user, text(m), began)
+			found := len(singles) + len(digests)
+			s.read(singles, singleLine, user, index, text(m))
+			s.read(digests, digestLine, user, index, text(m))
+			if len(singles)+len(digests) == found {
+				s.Errorf("a message tells nothing new that can be read:\n%s", text(m))
+			}
 		}
 	}
 	s.Logf("%d users, %d friends each, %d characters, %d s: %d tellings due, in %d messages (%d alone, %d in digests), %d sends deduplicated",
-		len(t.friends), townFriends, t.characters, t.seconds, len(due), messages, len(singles), len(digests), s.discord.Stats().Deduplicated)
+		len(t.friends), townFriends, len(t.people), t.seconds, len(due), messages, len(singles), len(digests), s.discord.Stats().Deduplicated)
 	wrong := 0
 	blame := func(format string, args ...any) {
 		if wrong++; wrong <= 10 {
@@ -282,14 +345,14 @@ func (s *stage) compare(t town, began time.Time) {
 }
 
 // read counts the tellings that line finds in a message.
-func (s *stage) read(into map[telling]int, line *regexp.Regexp, user int, message string, began time.Time) {
+func (s *stage) read(into map[telling]int, line *regexp.Regexp, user int, index map[string]int, message string) {
 	s.Helper()
 	for _, found := range line.FindAllStringSubmatch(message, -1) {
-		who, err1 := strconv.Atoi(found[1])
-		at, err2 := strconv.ParseInt(found[2], 10, 64)
-		if err1 != nil || err2 != nil {
-			s.Fatal(err1, err2)
+		who, ok := index[found[1]]
+		at, err := strconv.ParseInt(found[2], 10, 64)
+		if err != nil || !ok {
+			s.Fatalf("%q names nobody, or no time: %v", found[0], err)
 		}
-		into[telling{user, who, int(at - began.Unix())}]++
+		into[telling{user, who, at}]++
 	}
 }

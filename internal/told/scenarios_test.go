@@ -1,6 +1,8 @@
 package told
 
 import (
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -57,9 +59,7 @@ var comingAndGoing = []scenario{
 		s.set(ana, noCooldown)
 		s.login(wren)
 		s.pass(10 * time.Minute)
-		s.logout(wren)
-		s.pass(60 * time.Second)
-		s.login(wren)
+		s.relog(60*time.Second, wren)
 		s.pass(10 * time.Minute)
 		s.sees(ana, on(wren))
 	}},
@@ -67,9 +67,7 @@ var comingAndGoing = []scenario{
 		s.set(ana, noCooldown)
 		s.login(wren)
 		s.pass(10 * time.Minute)
-		s.logout(wren)
-		s.pass(178 * time.Second)
-		s.login(wren)
+		s.relog(179*time.Second, wren)
 		s.pass(10 * time.Minute)
 		s.sees(ana, on(wren))
 	}},
@@ -77,9 +75,7 @@ var comingAndGoing = []scenario{
 		s.set(ana, noCooldown)
 		s.login(wren)
 		s.pass(10 * time.Minute)
-		s.logout(wren)
-		s.pass(182 * time.Second)
-		s.login(wren)
+		s.relog(181*time.Second, wren)
 		s.sees(ana, was(wren), on(wren))
 	}},
 	{"a change of characters within the account is told: it cannot be known", func(s *stage) {
@@ -171,38 +167,58 @@ var comingAndGoing = []scenario{
 		s.sees(ana)
 		s.why(ana, alert.Expired)
 	}},
-	{"restarts announce nobody who is on", func(s *stage) {
-		s.login(wren, lapwing, teal, heron, egret)
-		before := len(s.seen(ana))
+	{"restarts announce nobody of 50 friends who are on", func(s *stage) {
+		many := s.strangers(50)
+		s.friends(kestrel, many...)
+		logins := s.presences("PlayerLogin", 0, many...)
+		s.play(logins...)
+		s.pass(10 * time.Second)
+		before := s.digested(ana, 50)
 		s.pass(20 * time.Minute)
-		s.stopBot()
-		s.stopDispatcher()
-		s.startDispatcher()
-		s.startBot()
-		s.fights(wren, lapwing, teal, heron, egret)
-		s.pass(10 * time.Minute)
-		if got := len(s.seen(ana)); got != before {
-			s.Errorf("%d messages, want the %d of before", got, before)
+		for range 2 {
+			s.stopBot()
+			s.stopDispatcher()
+			s.startDispatcher()
+			s.startBot()
+			s.fights(many...)
+			s.play(logins...) // and the queue gives what it had given before
+			s.pass(10 * time.Minute)
+		}
+		after := s.seen(ana)
+		if len(after) != len(before) {
+			s.Errorf("%d messages, want the %d of before", len(after), len(before))
+		}
+		for i, m := range before {
+			if !after[i].EditedAt.Equal(m.EditedAt) {
+				s.Errorf("message %d was edited", i+1)
+			}
 		}
 	}},
-	{"after an outage of ten minutes nobody is announced, and presence is right", func(s *stage) {
-		s.login(egret)
+	{"after an outage of ten minutes in which five came and three went nobody is announced, and the summary is right", func(s *stage) {
+		friends := s.strangers(10)
+		stays, gone, came, off := friends[:1], friends[1:4], friends[4:9], friends[9]
+		s.friends(kestrel, friends...)
+		s.loginAtOnce(slices.Concat(stays, gone)...)
 		s.pass(20 * time.Minute)
 		s.stream(wainwright, event.StreamDown, 0)
 		s.pass(10 * time.Minute)
 		s.stream(wainwright, event.StreamReconciling, 0)
-		s.fights(wren, lapwing)
-		for id, online := range map[event.CharacterID]bool{teal: true, heron: true, egret: false} {
-			s.observe(id, online)
+		s.fights(slices.Concat(stays, came[:2])...)
+		for _, id := range slices.Concat(stays, came) {
+			s.observe(id, true)
+		}
+		for _, id := range append(gone, off) {
+			s.observe(id, false)
 		}
 		s.stream(wainwright, event.StreamLive, 0)
 		s.pass(10 * time.Minute)
-		s.sees(ana, "Egret")
-		friends, _, err := s.store.Friends(s.Context(), kestrel)
-		s.ok(err)
-		for _, f := range friends {
-			if want := f.Character.ID != egret; f.Online.Online != want {
-				s.Errorf("%s: online = %v, want %v", f.Character.Name, f.Online.Online, want)
+		s.sees(ana, "4 players whom you follow came online")
+		s.login(kestrel)
+		s.sees(ana, "", "6 players whom you follow are on")
+		for i, id := range friends {
+			want := i < 1 || i >= 4 && i < 9
+			if got := strings.Contains(text(s.seen(ana)[1]), "Stranger"+strconv.Itoa(i)+"*"); got != want {
+				s.Errorf("the summary lists %s: %v, want %v:\n%s", id, got, want, text(s.seen(ana)[1]))
 			}
 		}
 	}},
@@ -329,7 +345,7 @@ func (s *stage) quiet(mode alert.QuietMode, zone, now string) {
 
 var messages = []scenario{
 	{"three at once are one message", func(s *stage) {
-		s.login(wren, lapwing, teal)
+		s.loginAtOnce(wren, lapwing, teal)
 		s.sees(ana, "Wren … Lapwing … Teal … are online")
 	}},
 	{"the third within a minute makes a digest, to which more are added", func(s *stage) {
@@ -347,7 +363,7 @@ var messages = []scenario{
 		s.sees(ana, on(wren), on(lapwing), "5 players whom you follow came online … Heron … Egret")
 	}},
 	{"a minute after the last of a digest, news are news again", func(s *stage) {
-		s.login(wren, lapwing, teal)
+		s.loginAtOnce(wren, lapwing, teal)
 		s.pass(61 * time.Second)
 		s.login(heron)
 		s.sees(ana, "3 players", on(heron))
@@ -489,13 +505,28 @@ var faults = []scenario{
 		s.until("it is told", func() bool { s.pass(time.Second); return len(s.seen(ana)) == 1 })
 		s.sees(ana, on(wren))
 	}},
-	{"a 40003 pauses the opening of conversations, not those that are open", func(s *stage) {
+	{"a burst of 40003 pauses the opening of conversations, not those that are open, and nobody is forgotten", func(s *stage) {
 		s.login(wren)
-		s.link(ben, rook, lapwing)
-		s.fault(discord.Fault{Kind: discord.FaultStatus, Route: "POST /users/@me/channels", Status: 403, Code: 40003, Count: 1})
+		late := []alert.UserID{ben + 1000, ben + 1001, ben + 1002, ben + 1003}
+		for i, u := range late {
+			_, err := s.discord.AddUser(discord.User{ID: u.String(), Username: "late" + u.String()})
+			s.ok(err)
+			s.link(u, rook+1+event.CharacterID(i), lapwing)
+		}
+		fault, err := s.discord.AddFault(discord.Fault{Kind: discord.FaultStatus, Route: "POST /users/@me/channels", Status: 403, Code: 40003})
+		s.ok(err)
 		s.login(lapwing)
-		s.sees(ben)
 		s.sees(ana, on(wren), on(lapwing))
+		s.discord.ClearFault(fault)
+		s.pass(time.Minute)
+		for _, u := range late {
+			s.sees(u)
+		}
+		s.pass(time.Minute + 2*time.Second)
+		for _, u := range late {
+			s.until("they are told", func() bool { return len(s.seen(u)) == 1 })
+			s.sees(u, on(lapwing))
+		}
 	}},
 	{"op 7 before READY changes nothing", func(s *stage) {
 		s.stopBot()
@@ -560,17 +591,78 @@ var crowds = []scenario{
 		s.link(ben, rook, wren)
 		s.play(append(s.presences("PlayerLogin", 0, many...), s.presences("PlayerLogin", 0, wren)...)...)
 		s.pass(10 * time.Second)
-		s.sees(ana, "and … more are online")
+		s.digested(ana, 500)
 		s.sees(ben, on(wren))
 	}},
-	{"one friend of 200 people is told to each of them", func(s *stage) {
-		s.fans(200, wren) // Discord takes 25 of them a second
-		s.login(wren)
-		s.settle()
-		if n := s.told(wren); n != 201 {
-			s.Errorf("%d messages, want 201", n)
+	{"2,000 people who come back within a minute are a digest for who follows 60 of them, and one message for who follows one", func(s *stage) {
+		many := s.strangers(2000)
+		s.friends(kestrel, many[:60]...)
+		s.link(ben, rook, many[1000])
+		began := s.clock.now()
+		rand.New(rand.NewPCG(townSeed, 2)).Shuffle(len(many), func(i, j int) { many[i], many[j] = many[j], many[i] })
+		second := 0
+		for some := range slices.Chunk(many, 34) {
+			s.moveTo(began.Add(time.Duration(second) * time.Second))
+			s.login(some...)
+			second++
 		}
+		s.pass(10 * time.Second)
+		s.digested(ana, 60)
+		s.sees(ben, "Stranger1000** is online")
 	}},
+}
+
+// TestAStarIsToldToEverybodyAndNobodyWaits is what happens when somebody comes on
+// whom very many watch.
+func TestAStarIsToldToEverybodyAndNobodyWaits(t *testing.T) {
+	fans := 1500 // more than are told in one transaction
+	if full() {
+		fans = 20_000
+	}
+	for name, open := range transports(t) {
+		t.Run(name, func(t *testing.T) {
+			// At Discord's pace it takes longer than news live: that is not what this is about.
+			s := newStageWhere(t, time.Hour, open)
+			s.link(ben, rook, lapwing)
+			s.ok(s.store.SaveRecipient(s.Context(), alert.Recipient{User: ben, DMChannel: s.discord.DMChannel(ben.String())}))
+			s.fans(fans, wren)
+			s.play(s.presences("PlayerLogin", 0, wren, lapwing)...)
+			told := 0
+			for quiet := 0; told < fans+1 && quiet < 3; quiet++ { // as long as it goes on
+				s.settle()
+				if n := s.told(wren); n > told {
+					told, quiet = n, 0
+				}
+			}
+			if told != fans+1 {
+				s.Errorf("%d messages about Wren, want %d", told, fans+1)
+			}
+			s.sees(ana, on(lapwing), on(wren))
+			s.sees(ben, on(lapwing))
+			before := 0
+			bens := s.seen(ben)[0]
+			for _, m := range s.discord.Messages(discord.MessageFilter{}) {
+				if m.Author.Bot && m.Interaction == nil && m.ID < bens.ID {
+					before++
+				}
+			}
+			s.Logf("%d people were told of one, and somebody else after %d of them", told, before)
+			if before > 500 {
+				s.Errorf("Ben waited behind %d others", before)
+			}
+		})
+	}
+}
+
+// digested fails unless a user has a digest of n, and no more than the two messages
+// before it that come when not all are there at once. It returns what there is.
+func (s *stage) digested(u alert.UserID, n int) []discord.Message {
+	s.Helper()
+	all := s.seen(u)
+	if last := len(all) - 1; last < 0 || last > 2 || !strings.Contains(text(all[last]), strconv.Itoa(n)+" players whom you follow came online") {
+		s.Fatalf("%d messages, want a digest of %d: %+v", len(all), n, all)
+	}
+	return all
 }
 
 // strangers makes characters that are told apart by number.

@@ -63,6 +63,15 @@ type watchedStore struct {
 	mu     sync.Mutex
 	claims int // finished without finding anything to do
 	open   int // turns not settled yet
+	loses  int // settlements to come that are lost
+}
+
+// losesSettlements makes the next n turns end like those of a bot that dies between
+// a message and the note of it.
+func (s *watchedStore) losesSettlements(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loses = n
 }
 
 func (s *watchedStore) ClaimUsers(ctx context.Context, now time.Time, limit int, hold time.Duration) ([]alert.Turn, error) {
@@ -77,12 +86,23 @@ func (s *watchedStore) ClaimUsers(ctx context.Context, now time.Time, limit int,
 }
 
 func (s *watchedStore) SettleTurn(ctx context.Context, st alert.Settlement, now time.Time) error {
-	err := s.Store.SettleTurn(ctx, st, now)
+	s.mu.Lock()
+	lost := s.loses > 0
+	if lost {
+		s.loses--
+	}
+	s.mu.Unlock()
+	err := errLost
+	if !lost {
+		err = s.Store.SettleTurn(ctx, st, now)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open--
 	return err
 }
+
+var errLost = errors.New("lost, as the test wants it")
 
 // idle returns how many claims found nothing, and whether no turn is open.
 func (s *watchedStore) idle() (claims int, none bool) {
@@ -100,8 +120,9 @@ type stage struct {
 	discord *discord.Server
 	log     *lockedBuffer
 
+	lifetime time.Duration // of alerts; 0: the default
+
 	dispatcher, bot *running
-	online          map[event.CharacterID]bool
 }
 
 // running is a role that can be stopped and started again.
@@ -170,7 +191,7 @@ func production(t *testing.T) func(*testing.T, *stage) {
 }
 
 func (s *stage) open(t *testing.T, url string) {
-	store, err := storage.Open(t.Context(), url, storage.Options{})
+	store, err := storage.Open(t.Context(), url, storage.Options{AlertLifetime: s.lifetime})
 	s.ok(err)
 	s.store = &watchedStore{Store: store}
 	t.Cleanup(func() { _ = store.Close() })
@@ -181,7 +202,13 @@ func (s *stage) open(t *testing.T, url string) {
 // who plays Kestrel and has five friends, and nobody on.
 func newStage(t *testing.T, on func(*testing.T, *stage)) *stage {
 	t.Helper()
-	s := &stage{T: t, clock: &clock{}, log: &lockedBuffer{}, online: map[event.CharacterID]bool{}}
+	return newStageWhere(t, 0, on)
+}
+
+// newStageWhere is newStage with another lifetime of alerts.
+func newStageWhere(t *testing.T, lifetime time.Duration, on func(*testing.T, *stage)) *stage {
+	t.Helper()
+	s := &stage{T: t, clock: &clock{}, log: &lockedBuffer{}, lifetime: lifetime}
 	cfg := discord.DefaultConfig()
 	cfg.Token, cfg.Limits, cfg.IdentifyEvery = token, discord.Limits{}, -1
 	if root := os.Getenv("MUSTER_SHARED"); root != "" {
@@ -279,7 +306,7 @@ func (s *stage) startBot() {
 	b, err := bot.New(bot.Config{Token: token, URL: s.discord.URL(), Store: s.store, Directory: directory{}, Bus: s.bus, Now: s.clock.now,
 		UserInstall: true, PageURL: "https://muster.example", Log: slog.New(slog.NewTextHandler(s.log, nil)),
 		IdentifyEvery: time.Millisecond, ReconnectMin: 5 * time.Millisecond, ReconnectMax: 50 * time.Millisecond, Poll: 10 * time.Millisecond,
-		AlertsPerSecond: 5000})
+		AlertsPerSecond: 5000, RequestsPerSecond: 5000})
 	s.ok(err)
 	s.bot = run(b.Run)
 }
@@ -338,10 +365,18 @@ func (s *stage) pass(d time.Duration) {
 // moveTo moves the clock to t.
 func (s *stage) moveTo(t time.Time) { s.clock.ahead.Add(int64(time.Until(t)) - s.clock.ahead.Load()) }
 
-// sight plays an event as the listener publishes it, stamped ago before now.
-func (s *stage) sight(ago time.Duration, payload map[string]string) bus.Message {
-	now := s.clock.now()
-	payload["timestamp"] = strconv.FormatInt(now.Add(-ago).Unix(), 10)
+// relog logs somebody out, and in again so long afterwards by the game's clock.
+func (s *stage) relog(after time.Duration, id event.CharacterID) {
+	s.Helper()
+	left := s.clock.now()
+	s.play(s.presencesAt("PlayerLogout", left, id)...)
+	s.moveTo(left.Add(after))
+	s.play(s.presencesAt("PlayerLogin", left.Add(after), id)...)
+}
+
+// sight is an event as the listener publishes it now, stamped at.
+func (s *stage) sight(at time.Time, payload map[string]string) bus.Message {
+	payload["timestamp"] = strconv.FormatInt(at.Unix(), 10)
 	var b strings.Builder
 	for i, k := range slices.Sorted(maps.Keys(payload)) {
 		if i > 0 {
@@ -349,7 +384,7 @@ func (s *stage) sight(ago time.Duration, payload map[string]string) bus.Message 
 		}
 		fmt.Fprintf(&b, "%q:%q", k, payload[k])
 	}
-	return bus.Message{ID: "sighting", Key: "ps2", Body: event.EncodeSighting([]byte("{"+b.String()+"}"), now, 0)}
+	return bus.Message{ID: "sighting", Key: "ps2", Body: event.EncodeSighting([]byte("{"+b.String()+"}"), s.clock.now(), 0)}
 }
 
 // play publishes messages in one go and waits until all that follows is done.
@@ -362,6 +397,16 @@ func (s *stage) play(messages ...bus.Message) {
 func (s *stage) login(ids ...event.CharacterID)  { s.Helper(); s.loginAgo(0, ids...) }
 func (s *stage) logout(ids ...event.CharacterID) { s.Helper(); s.logoutAgo(0, ids...) }
 
+// loginAtOnce is login where the bot has seen none of them before all are there: a
+// real broker may give them to the dispatcher one by one.
+func (s *stage) loginAtOnce(ids ...event.CharacterID) {
+	s.Helper()
+	s.stopBot()
+	s.login(ids...)
+	s.startBot()
+	s.settle()
+}
+
 func (s *stage) loginAgo(ago time.Duration, ids ...event.CharacterID) {
 	s.Helper()
 	s.play(s.presences("PlayerLogin", ago, ids...)...)
@@ -373,9 +418,13 @@ func (s *stage) logoutAgo(ago time.Duration, ids ...event.CharacterID) {
 }
 
 func (s *stage) presences(name string, ago time.Duration, ids ...event.CharacterID) []bus.Message {
+	return s.presencesAt(name, s.clock.now().Add(-ago), ids...)
+}
+
+func (s *stage) presencesAt(name string, at time.Time, ids ...event.CharacterID) []bus.Message {
 	var all []bus.Message
 	for _, id := range ids {
-		all = append(all, s.sight(ago, map[string]string{"character_id": id.String(), "event_name": name, "world_id": "10"}))
+		all = append(all, s.sight(at, map[string]string{"character_id": id.String(), "event_name": name, "world_id": "10"}))
 	}
 	return all
 }
@@ -386,7 +435,7 @@ func (s *stage) fights(ids ...event.CharacterID) { s.Helper(); s.play(s.gains(wa
 func (s *stage) gains(world event.World, ids ...event.CharacterID) []bus.Message {
 	var all []bus.Message
 	for _, id := range ids {
-		all = append(all, s.sight(0, map[string]string{"character_id": id.String(), "event_name": "GainExperience", "amount": "100",
+		all = append(all, s.sight(s.clock.now(), map[string]string{"character_id": id.String(), "event_name": "GainExperience", "amount": "100",
 			"experience_id": "1", "loadout_id": "6", "other_id": "0", "team_id": "2", "world_id": strconv.Itoa(int(world)), "zone_id": "2"}))
 	}
 	return all
