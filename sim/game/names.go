@@ -17,6 +17,9 @@ const (
 )
 
 // namer makes names, each once.
+// manyTries is after how many names that are taken a number is added.
+const manyTries = 50
+
 type namer struct {
 	rng  *rand.Rand
 	used map[string]bool
@@ -65,8 +68,11 @@ func (n *namer) take(name string) bool {
 // outfit returns an unused outfit name and tag.
 func (n *namer) outfit() (name, tag string) {
 	adjs, nouns := strings.Fields(outfitAdjs), strings.Fields(outfitNouns)
-	for {
+	for tries := 0; ; tries++ {
 		name = adjs[n.rng.IntN(len(adjs))] + " " + nouns[n.rng.IntN(len(nouns))]
+		if tries >= manyTries { // a large world has more outfits than there are such names
+			name = fmt.Sprintf("%s %d", name, tries)
+		}
 		if n.take(name) {
 			break
 		}
