@@ -50,10 +50,10 @@ func (b *Bot) showPrivacy(ctx context.Context, i *interaction, _ string) (messag
 		return message{}, err
 	}
 	lines := []string{
-		count(len(all.Links), "linked character", "linked characters") + ", and the friends lists of those",
+		count(len(all.Links), "linked character, and its friends list", "linked characters, and their friends lists"),
 		count(len(all.Watches), "thing you follow", "things you follow") + ", " + count(len(all.Groups), "group", "groups") +
 			", " + count(len(all.Mutes), "muted player", "muted players"),
-		"your settings" + map[bool]string{true: " (the defaults)"}[all.Settings == nil],
+		"your settings" + map[bool]string{true: " (the defaults)", false: ", and the language that you use Discord in"}[all.Settings == nil],
 		count(len(all.Alerts)+all.MoreAlerts, "piece of news", "pieces of news") + " of the last days, told or not",
 		"the number of our conversation, and whether Discord lets me write to you",
 	}
