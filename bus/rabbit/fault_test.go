@@ -3,6 +3,7 @@ package rabbit_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
@@ -140,6 +141,47 @@ func TestCutConnectionsLoseNothing(t *testing.T) {
 	for _, name := range []string{"muster_broker_unconfirmed", "muster_broker_waiting", "muster_broker_blocked", "muster_broker_blocked_seconds_total"} {
 		if got := metric(t, reg, name); got != 0 {
 			t.Errorf("%s is %v at rest, want 0", name, got)
+		}
+	}
+}
+
+func TestEachConnectionSaysOfItselfThatItIsLostAndBack(t *testing.T) {
+	cfg := config(t)
+	p := mustProxy(t, cfg.URL)
+	own, log := cfg, &logBuffer{}
+	own.URL, own.Log = p.URL(cfg.URL), slog.New(slog.NewTextHandler(log, nil))
+	b := mustOpen(t, own)
+	consume(t, b, func(context.Context, bus.Batch) error { return nil })
+	said := func(line, link string) int {
+		log.mu.Lock()
+		defer log.mu.Unlock()
+		n := 0
+		for text := range strings.Lines(log.b.String()) {
+			if strings.Contains(text, line) && strings.Contains(text, "link="+link) {
+				n++
+			}
+		}
+		return n
+	}
+	links := []string{"publish", "consume"}
+	both := func(line string) {
+		t.Helper()
+		for _, link := range links {
+			eventually(t, link+": "+line, func() bool { return said(line, link) > 0 })
+		}
+	}
+	p.Set(cutproxy.Cut)
+	both("connection to the message broker lost")
+	both("does not answer, trying again")
+	p.Set(cutproxy.Pass)
+	both("message broker answers again")
+	p.Cut() // and what is made after it passes
+	both("connection to the message broker stands again")
+	for line, want := range map[string]int{"broker lost": 2, "does not answer": 1, "answers again": 1, "stands again": 1} {
+		for _, link := range links {
+			if n := said(line, link); n != want {
+				t.Errorf("%s says %q %d times, want %d", link, line, n, want)
+			}
 		}
 	}
 }

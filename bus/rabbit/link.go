@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ const (
 type link struct {
 	bus    *Bus
 	name   string
+	log    *slog.Logger
 	watch  *outage.Outage
 	wake   func() // called when conn.blocked or its life has changed
 	single chan struct{}
@@ -47,11 +49,14 @@ type conn struct {
 	madeAt  time.Time
 	blocked atomic.Bool
 	stale   atomic.Bool   // the topology must be declared again
+	lostAt  time.Time     // when it ended unasked; set before done is closed
 	done    chan struct{} // closed when it has ended
 }
 
-func newLink(b *Bus, name string, watch *outage.Outage, wake func()) *link {
-	return &link{bus: b, name: name, watch: watch, wake: wake, single: make(chan struct{}, 1)}
+func newLink(b *Bus, name string, wake func()) *link {
+	log := b.log.With("link", name)
+	watch := outage.New(log, nil, "message broker does not answer, trying again", "message broker answers again")
+	return &link{bus: b, name: name, log: log, watch: watch, wake: wake, single: make(chan struct{}, 1)}
 }
 
 // get returns the connection, dialling at most once.
@@ -77,6 +82,14 @@ func (l *link) get(ctx context.Context) (*conn, error) {
 		}
 		return c, nil
 	}
+	before := c
+	if before != nil { // that it is lost is said before that another stands
+		select {
+		case <-before.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	c, err := l.dial(ctx)
 	if err != nil {
 		// Open returns what no retry helps against; later it may pass.
@@ -85,7 +98,9 @@ func (l *link) get(ctx context.Context) (*conn, error) {
 		}
 		return nil, err
 	}
-	l.watch.Answered(ctx)
+	if !l.watch.Answered(ctx) && before != nil && !before.lostAt.IsZero() {
+		l.log.InfoContext(ctx, "connection to the message broker stands again", "after", time.Since(before.lostAt).Round(time.Millisecond))
+	}
 	l.mu.Lock()
 	l.conn = c
 	l.mu.Unlock()
@@ -177,7 +192,8 @@ func (l *link) tend(c *conn) {
 	})
 	l.tasks.Go(func() {
 		if err := <-ended; err != nil {
-			l.bus.log.Warn("connection to the message broker lost", "link", l.name, "err", err)
+			c.lostAt = time.Now()
+			l.log.Warn("connection to the message broker lost", "err", err)
 		}
 		_ = c.raw.Close()
 		if c.blocked.Load() {

@@ -19,7 +19,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"muster/bus"
-	"muster/internal/outage"
 	"muster/internal/tlsfiles"
 )
 
@@ -174,10 +173,9 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.down, b.sink = context.WithCancel(context.Background())
-	watch := outage.New(b.log, nil, "message broker does not answer, trying again", "message broker answers again")
 	b.pub = newPublisher(b)
-	b.pubLink = newLink(b, linkPublish, watch, b.pub.wake)
-	b.subLink = newLink(b, linkConsume, watch, func() {})
+	b.pubLink = newLink(b, linkPublish, b.pub.wake)
+	b.subLink = newLink(b, linkConsume, func() {})
 	if err = b.meters.register(cfg.Registerer, b); err == nil {
 		err = b.connect(ctx)
 	}

@@ -40,13 +40,14 @@ func (o *Outage) Failed(ctx context.Context, err error) {
 	o.log.WarnContext(ctx, o.away, "err", err)
 }
 
-// Answered notes that the thing works.
-func (o *Outage) Answered(ctx context.Context) {
+// Answered notes that the thing works, and reports whether that was said.
+func (o *Outage) Answered(ctx context.Context) (said bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.since.IsZero() {
-		return
+		return false
 	}
 	o.log.InfoContext(ctx, o.back, "after", o.clock().Sub(o.since).Round(time.Millisecond))
 	o.since = time.Time{}
+	return true
 }
