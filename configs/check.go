@@ -40,17 +40,25 @@ func (c Config) NeedGame() error {
 // are there and can be written to. It leaves nothing behind. Whether servers
 // answer and ports are free shows when they are opened.
 func (c Config) Check(ctx context.Context) error {
+	if err := c.CheckDatabase(ctx); err != nil {
+		return err
+	}
+	if path := c.Bus.SpoolPath(); path != "" {
+		if err := writable(path); err != nil {
+			return c.wrong("bus.url", "%w", err)
+		}
+	}
+	return nil
+}
+
+// CheckDatabase is the part of Check that is about the database.
+func (c Config) CheckDatabase(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if c.Database.URL.Scheme() == "sqlite" {
 		if err := writable(c.Database.URL.Rest()); err != nil {
 			return c.wrong("database.url", "%w", err)
-		}
-	}
-	if path := c.Bus.SpoolPath(); path != "" {
-		if err := writable(path); err != nil {
-			return c.wrong("bus.url", "%w", err)
 		}
 	}
 	return nil

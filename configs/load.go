@@ -35,6 +35,17 @@ type origin struct {
 // The error is one line: it begins with the setting as the user wrote it, says
 // what to do, and shows no secret.
 func Load(path string, explicit bool, environ []string, flags map[string]string) (Config, error) {
+	return load(path, explicit, environ, flags, (*Config).Validate)
+}
+
+// LoadDatabase is Load for those who need the database and nothing else: what is
+// wrong with the other settings, or between them, is no error as long as each value
+// can be read.
+func LoadDatabase(path string, explicit bool, environ []string, flags map[string]string) (Config, error) {
+	return load(path, explicit, environ, flags, (*Config).validDatabase)
+}
+
+func load(path string, explicit bool, environ []string, flags map[string]string, validate func(*Config) error) (Config, error) {
 	c := Default()
 	c.origin = make(map[string]origin)
 	if err := c.loadFile(path, explicit); err != nil {
@@ -46,7 +57,7 @@ func Load(path string, explicit bool, environ []string, flags map[string]string)
 	if err := c.loadFlags(flags); err != nil {
 		return Config{}, err
 	}
-	if err := c.Validate(); err != nil {
+	if err := validate(&c); err != nil {
 		return Config{}, err
 	}
 	return c, nil

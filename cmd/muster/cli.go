@@ -116,8 +116,10 @@ func (p *program) command(ctx context.Context, command string) error {
 		return p.simDiscord(ctx)
 	case "demo":
 		return p.demo(ctx)
+	case "migrate":
+		return p.migrate(ctx)
 	}
-	cfg, err := p.settings()
+	cfg, err := p.settings(configs.Load)
 	if err != nil {
 		return err
 	}
@@ -128,21 +130,22 @@ func (p *program) command(ctx context.Context, command string) error {
 	switch command {
 	case "config check":
 		return p.configCheck(ctx, cfg)
-	case "migrate":
-		return p.migrate(ctx, cfg)
 	case "all":
 		return p.roles(ctx, cfg, roles(), 0)
 	}
 	return p.oneRole(ctx, cfg, command)
 }
 
+// A loader reads settings and checks what of them is needed.
+type loader func(path string, explicit bool, environ []string, flags map[string]string) (configs.Config, error)
+
 // settings reads file, environment and flags, and checks them.
-func (p *program) settings() (configs.Config, error) {
+func (p *program) settings(load loader) (configs.Config, error) {
 	path, explicit := p.cli.Config, p.cli.Config != ""
 	if !explicit {
 		path = configs.DefaultPath
 	}
-	cfg, err := configs.Load(path, explicit, p.environ, p.flags)
+	cfg, err := load(path, explicit, p.environ, p.flags)
 	return cfg, asSetting(err)
 }
 

@@ -31,7 +31,7 @@ type demoArgs struct {
 // demo runs every role against both simulators in this process. What it stores
 // goes with it, unless a database was asked for.
 func (p *program) demo(ctx context.Context) (err error) {
-	cfg, err := p.settings()
+	cfg, err := p.settings(configs.Load)
 	if err != nil {
 		return err
 	}

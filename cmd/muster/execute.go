@@ -92,9 +92,14 @@ func (p *program) oneRole(ctx context.Context, cfg configs.Config, name string) 
 	return fmt.Errorf("no role is called %q", name)
 }
 
-// migrate brings the schema up to date.
-func (p *program) migrate(ctx context.Context, cfg configs.Config) error {
-	if err := cfg.Check(ctx); err != nil {
+// migrate brings the schema up to date. It needs the database and nothing else, so
+// it can run where the roles do not.
+func (p *program) migrate(ctx context.Context) error {
+	cfg, err := p.settings(configs.LoadDatabase)
+	if err != nil {
+		return err
+	}
+	if err := cfg.CheckDatabase(ctx); err != nil {
 		return asSetting(err)
 	}
 	store, err := openStore(ctx, cfg, p.logger(cfg), nil, 0)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"muster/storage/storagetest"
 )
 
 func TestAWrongSettingEndsBeforeAnythingStarts(t *testing.T) {
@@ -121,6 +123,24 @@ func TestMigrateMakesADatabaseAndMayRunTwice(t *testing.T) {
 		if code, stdout, stderr := call(t, nil, "migrate"); code != exitOK || !strings.Contains(stdout, "up to date") {
 			t.Fatalf("exit status %d, says %q %q", code, stdout, stderr)
 		}
+	}
+}
+
+func TestMigrateNeedsTheDatabaseAndNothingElse(t *testing.T) {
+	t.Chdir(t.TempDir())
+	database := "MUSTER_DATABASE_URL=" + storagetest.NewMySQL(t)
+	for name, env := range map[string][]string{
+		"no bus":              nil,
+		"a bus without sense": {"MUSTER_BUS_URL=carrier-pigeon:"},
+		"half a majority":     {"MUSTER_LEASE_URLS=redis://a,redis://b"},
+	} {
+		if code, stdout, stderr := call(t, append(env, database), "migrate"); code != exitOK || !strings.Contains(stdout, "up to date") {
+			t.Errorf("%s: exit status %d, says %q %q", name, code, stdout, stderr)
+		}
+	}
+	code, _, stderr := call(t, []string{"MUSTER_DATABASE_URL=mysql:nowhere"}, "migrate")
+	if code != exitSetting || !strings.HasPrefix(stderr, "muster: MUSTER_DATABASE_URL") {
+		t.Errorf("a database that is none: exit status %d, says %q", code, stderr)
 	}
 }
 
