@@ -38,12 +38,17 @@ func due(members []member, sent []moment, after int64) (all map[string]moment) {
 			}
 			for _, who := range members {
 				if name, ok := who.friends[id]; ok {
-					all[fmt.Sprintf("%s|%s|%d", who.user.Username, name, m.second)] = m
+					all[keyOf(&who, name, m.second)] = m
 				}
 			}
 		}
 	}
 	return all
+}
+
+// keyOf names a message about somebody who came on at a second.
+func keyOf(who *member, name string, second int64) string {
+	return fmt.Sprintf("%s|%s|%d", who.user.Username, name, second)
 }
 
 var (

@@ -2,6 +2,8 @@ package chaos
 
 import (
 	"flag"
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,8 +12,7 @@ import (
 
 var (
 	full  = flag.Bool("full", false, "run every case, with pauses of 30 s")
-	only  = flag.String("only", "", "run only cases whose names contain this")
-	write = flag.String("write", "", "write the table of results into this file")
+	write = flag.String("write", "", "write the table of results into this file, a line after each case")
 )
 
 // How long a blow lasts that is not over by itself.
@@ -20,32 +21,84 @@ const (
 	shortPause = 6 * time.Second // twice as long as a lease
 )
 
+// Each case is a subtest of the cluster it is done to, so that -run chooses:
+//
+//	go test ./internal/chaos -full -run 'TestNothingIsLostWhateverDies//the bot'
+//
+// A cluster that has failed a case is thrown away, and the next case has a new one.
 func TestNothingIsLostWhateverDies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes three minutes")
 	}
 	cases, d := selected(t)
+	if len(cases) == 0 {
+		t.Skip("-run asks for none of the cases")
+	}
 	var extra []string
 	if slices.ContainsFunc(cases, func(s scenario) bool { return s.clock }) {
 		extra = withSteppedClock(t)
+		theClockCanBeStepped(t, extra)
 	}
-	c := raise(t, extra...)
-	defer c.tellOnFailure()
-	from := c.world.Now().Unix() + 2 // until then the first have come
-	var outcomes []*outcome
-	quiet := scenario{name: "nothing happens", harm: func(_ *cluster, d time.Duration) { hold(shortPause) }}
-	for _, s := range append([]scenario{quiet}, cases...) {
-		o, w := c.run(s, from, d)
-		from = w.to
-		outcomes = append(outcomes, o)
+	results := newResults(t, *write, len(cases))
+	defer func() { t.Log("\n" + results.table()) }()
+	for n, idle := 1, 0; len(cases) > 0; n++ {
+		left := len(cases)
+		t.Run(fmt.Sprint("cluster ", n), func(t *testing.T) {
+			cases = raise(t, extra...).do(cases, d, results)
+		})
+		if idle++; len(cases) < left {
+			idle = 0
+		}
+		if idle == 2 {
+			t.Fatalf("two clusters were of no use: %d cases are not done", len(cases))
+		}
 	}
-	report(t, outcomes)
 }
 
-// run does one case and judges the time since the last one.
-func (c *cluster) run(s scenario, from int64, d time.Duration) (*outcome, window) {
+// quietName is of the case that each cluster begins with.
+const quietName = "nothing happens"
+
+// do does cases until one fails, and returns those that are left.
+func (c *cluster) do(cases []scenario, d time.Duration, results *results) (left []scenario) {
+	results.on(c)
+	c.from = c.world.Now().Unix() + 2 // until then the first have come
+	began := c.from
+	quiet := scenario{name: quietName, harm: func(_ *cluster, _ time.Duration) { hold(shortPause) }}
+	first := &outcome{name: quiet.name}
+	if c.run(first, quiet, d); len(first.faults) > 0 {
+		c.tellOnFailure()
+		results.add(first)
+		return cases
+	}
+	results.addOnce(first)
+	for len(cases) > 0 {
+		s, whole := cases[0], c.t
+		cases = cases[1:]
+		well := whole.Run(s.name, func(t *testing.T) {
+			c.t = t
+			o := &outcome{name: s.name}
+			defer func() {
+				results.add(o)
+				c.tellOnFailure()
+			}()
+			c.run(o, s, d)
+		})
+		if c.t = whole; !well {
+			return cases
+		}
+	}
+	whole := c.t
+	whole.Run("what is wrong is seen", func(t *testing.T) {
+		c.t = t
+		c.seesWhatIsWrong(began)
+	})
+	c.t = whole
+	return nil
+}
+
+// run does one case, and judges the time since the last one.
+func (c *cluster) run(o *outcome, s scenario, d time.Duration) {
 	t := c.t
-	o := &outcome{name: s.name}
 	for _, r := range c.readers {
 		r.home()
 	}
@@ -57,44 +110,60 @@ func (c *cluster) run(s scenario, from int64, d time.Duration) (*outcome, window
 	}
 	c.listeners.await(t)
 	o.blow = window{began.Unix(), time.Now().Unix()}
-	w := closed(c.world, from)
+	w := closed(c.world, c.from)
 	c.settle(o, w)
 	o.vacant, o.silent = c.listeners.vacant(began), pause(began, c.readers...)
-	o.took = time.Since(began)
+	o.took, o.ended = time.Since(began), true
 	t.Log(o.line())
 	for _, f := range o.faults {
 		t.Errorf("%s: %s", s.name, f)
 	}
-	return o, w
+	c.from, c.last = w.to, w
+	c.forget(w.from)
+}
+
+// forget lets go of what is older than a game second that was judged: a run takes
+// an hour.
+func (c *cluster) forget(before int64) {
+	c.history.forget(before)
+	for _, r := range c.readers {
+		r.forget(before)
+	}
 }
 
 // selected returns the cases that are asked for, and how long blows last.
 func selected(t *testing.T) (cases []scenario, d time.Duration) {
 	t.Helper()
 	all := scenarios()
-	d = shortPause
-	switch {
-	case *only != "":
-		for _, s := range all {
-			if strings.Contains(s.name, *only) {
-				cases = append(cases, s)
-			}
-		}
-	case !*full:
+	d = longPause
+	if !*full {
+		d = shortPause
+		var short []scenario
 		for _, name := range inShort {
 			i := slices.IndexFunc(all, func(s scenario) bool { return s.name == name })
 			if i < 0 {
 				t.Fatalf("no case %q", name)
 			}
-			cases = append(cases, all[i])
+			short = append(short, all[i])
 		}
-	default:
-		cases = all
+		all = short
 	}
-	if *full {
-		d = longPause
+	ask := asked(t, flag.Lookup("test.run").Value.String())
+	return slices.DeleteFunc(all, func(s scenario) bool { return !ask(s.name) }), d
+}
+
+// asked reads the part of -run that is about cases, as package testing does.
+func asked(t *testing.T, run string) func(name string) bool {
+	t.Helper()
+	parts := strings.SplitN(run, "/", 3)
+	if len(parts) < 3 {
+		return func(string) bool { return true }
 	}
-	return cases, d
+	pattern, err := regexp.Compile(strings.ReplaceAll(parts[2], " ", "_"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(name string) bool { return pattern.MatchString(strings.ReplaceAll(name, " ", "_")) }
 }
 
 // tellOnFailure shows what the nodes have said of late.

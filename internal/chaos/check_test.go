@@ -20,6 +20,7 @@ type outcome struct {
 	untold, overtold int
 	fed              int // items that must be on the feed, over all readers
 	unfed, overfed   int
+	ended            bool     // the case came to its end
 	faults           []string // in words, for who must find out why
 }
 
@@ -27,12 +28,11 @@ func (o *outcome) fault(format string, args ...any) {
 	o.faults = append(o.faults, fmt.Sprintf(format, args...))
 }
 
-// How long what is late may still come before it counts as lost. A claim on an
-// alert lapses after a minute.
-const (
-	settleWithin = 90 * time.Second
-	alertsWithin = 2 * time.Minute
-)
+// A leniency is how long what is late may still come before it counts as lost.
+type leniency struct{ any, alerts time.Duration }
+
+// lenient is the one of all cases. A claim on an alert lapses after a minute.
+var lenient = leniency{any: 90 * time.Second, alerts: 2 * time.Minute}
 
 // settle waits until everything is as it must be, and says what is not. w is the
 // time that is judged.
@@ -56,7 +56,7 @@ func (c *cluster) settle(o *outcome, w window) {
 		o.faults = append(o.faults, fmt.Sprintf("%d of %d events reached no listener that was well: the case proves less than it says", n, len(sent)))
 	}
 
-	missing, extra := c.compare(wantRows, spare, settleWithin, func() tally { return c.record.rows(c.t, w) })
+	missing, extra := c.compare(wantRows, spare, c.late.any, func() tally { return c.record.rows(c.t, w) })
 	o.lost, o.doubled = len(missing), len(extra)
 	if len(missing) > 0 {
 		o.fault("%d events are not stored:\n\t%s", len(missing), some(missing))
@@ -86,7 +86,7 @@ func (c *cluster) compare(want, spare tally, limit time.Duration, got func() tal
 
 func (c *cluster) settleFeed(o *outcome, w window, want, spare tally) {
 	for _, r := range c.readers {
-		missing, extra := c.compare(want, spare, settleWithin, func() tally { return r.within(w) })
+		missing, extra := c.compare(want, spare, c.late.any, func() tally { return r.within(w) })
 		notes, repeats := r.takeNotes()
 		o.unfed += len(missing)
 		o.overfed += len(extra) + len(repeats)
@@ -104,7 +104,7 @@ func (c *cluster) settleFeed(o *outcome, w window, want, spare tally) {
 
 func (c *cluster) settlePresence(o *outcome) {
 	var differ []string
-	within(settleWithin, func() bool {
+	within(c.late.any, func() bool {
 		differ = presenceDiffers(c.t, c.world, &c.history, c.record)
 		return len(differ) == 0
 	})
@@ -128,7 +128,7 @@ func (c *cluster) settleAlerts(o *outcome, w window) {
 	for key := range spare {
 		delete(want, key)
 	}
-	missing, extra := c.compare(want, spare, alertsWithin, func() tally {
+	missing, extra := c.compare(want, spare, c.late.alerts, func() tally {
 		got := tally{}
 		for key, n := range told(c.t, c.people, c.members) {
 			if w.holds(secondOf(key)) {

@@ -112,11 +112,9 @@ func setClock(t testing.TB, path string, d time.Duration) {
 	}
 }
 
-// The clock that is stepped is the right one, and it is no other.
-func TestTheWallClockOfAProgramCanBeStepped(t *testing.T) {
-	if testing.Short() || !*full {
-		t.Skip("the standard library is built anew for this: run with -full")
-	}
+// theClockCanBeStepped shows, before a case counts on it, that a program built with
+// extra has the clock that is stepped, and that it is no other clock.
+func theClockCanBeStepped(t *testing.T, extra []string) {
 	dir := t.TempDir()
 	source := filepath.Join(dir, "main.go")
 	if err := os.WriteFile(source, []byte("package main\n\nimport (\n\t\"fmt\"\n\t\"time\"\n)\n\nfunc main() {\n"+
@@ -125,7 +123,7 @@ func TestTheWallClockOfAProgramCanBeStepped(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "program")
-	build := append([]string{"build"}, withSteppedClock(t)...)
+	build := append([]string{"build"}, extra...)
 	if out, err := exec.Command("go", append(build, "-o", program, source)...).CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}

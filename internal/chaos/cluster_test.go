@@ -43,6 +43,10 @@ type cluster struct {
 	members   []member
 	linked    int64 // the journal's number when the members' friends were known
 
+	late leniency
+	from int64  // the game second from which nothing was judged yet
+	last window // what was judged last
+
 	history history
 	record  record
 	harm    troubles
@@ -51,7 +55,7 @@ type cluster struct {
 // raise starts a whole cluster of programs that are built with extra arguments.
 func raise(t *testing.T, extra ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, harm: troubles{}}
+	c := &cluster{t: t, harm: troubles{}, late: lenient}
 	binary := make(chan string, 1)
 	go func() { binary <- build(t, extra...) }()
 	c.startServers()
@@ -111,7 +115,7 @@ func (c *cluster) startWorld() {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.world.Close() })
-	c.history.world = c.world
+	c.history.world, c.history.alive = c.world, map[string]bool{}
 	people := discord.DefaultConfig()
 	people.Token = "token-of-the-test"
 	if shared := os.Getenv("MUSTER_SHARED"); shared != "" {

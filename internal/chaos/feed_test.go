@@ -255,6 +255,15 @@ func (r *reader) within(w window) tally {
 	return all
 }
 
+// forget lets go of what is of before a game second. Ids are kept, so that none may
+// come again.
+func (r *reader) forget(before int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.items = slices.DeleteFunc(r.items, func(i item) bool { return i.At < before })
+	clear(r.arrivals)
+}
+
 // takeNotes returns what was noted since it was last asked, and the ids that came twice.
 func (r *reader) takeNotes() (notes, repeats []string) {
 	r.mu.Lock()

@@ -1,7 +1,10 @@
 package chaos
 
 import (
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,9 +24,10 @@ type moment struct {
 type history struct {
 	world *game.Server
 
-	mu   sync.Mutex
-	last int64
-	all  []moment
+	mu    sync.Mutex
+	last  int64
+	all   []moment        // but for what was forgotten
+	alive map[string]bool // whoever gave a sign of life, ever
 }
 
 // read brings the history up to date and returns all of it.
@@ -48,11 +52,30 @@ func (h *history) read(t testing.TB) []moment {
 				t.Fatalf("the game sent an event that this test does not know: %s", e.Payload)
 			}
 			h.all = append(h.all, moment{f, e.N, second, e.At})
+			h.alive[f["character_id"]], h.alive[f["attacker_character_id"]] = true, true
 		}
 		if len(entries) == 0 {
 			return h.all
 		}
 	}
+}
+
+// forget lets go of what is older than a game second, except who came and went.
+func (h *history) forget(before int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all = slices.DeleteFunc(slices.Clone(h.all), func(m moment) bool {
+		return m.second < before && !strings.HasPrefix(m.fields["event_name"], "PlayerLog")
+	})
+}
+
+// signs returns who has given a sign of life.
+func (h *history) signs(t testing.TB) map[string]bool {
+	t.Helper()
+	h.read(t)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.alive)
 }
 
 // A window is a span of game seconds; to is outside.

@@ -16,12 +16,7 @@ func presenceDiffers(t testing.TB, world *game.Server, h *history, r record) (li
 	before := states(world)
 	online, known := r.presence(t)
 	after := states(world)
-	alive := map[string]bool{}
-	for _, m := range h.read(t) {
-		for _, name := range []string{"character_id", "attacker_character_id"} {
-			alive[m.fields[name]] = true
-		}
-	}
+	alive := h.signs(t)
 	for id, p := range after {
 		switch {
 		case before[id].Online != p.Online:
