@@ -1,9 +1,7 @@
 package chaos
 
 import (
-	"bufio"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +10,7 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/redis/go-redis/v9"
 )
 
 const tableHead = "| Case | Nobody led | Feed stood still | Events | Lost / doubled | Presence wrong | Alerts due | Missing / extra | Feed items | Missing / twice |\n" +
@@ -113,7 +112,7 @@ func (r *results) text() string {
 }
 
 func (r *results) save() {
-	if r.path == "" || len(r.rows) == 0 && r.servers != "" {
+	if r.path == "" {
 		return
 	}
 	info, err := os.Stat(r.path)
@@ -164,33 +163,20 @@ func commit(t *testing.T, path string) string {
 // versions names the servers.
 func (c *cluster) versions() string {
 	t := c.t
-	db := texts(t, c.record.db, "SELECT VERSION()")[0]
+	db, _, _ := strings.Cut(texts(t, c.record.db, "SELECT VERSION()")[0], "-")
 	conn, err := amqp.Dial(c.broker.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	return fmt.Sprintf("MariaDB %s, RabbitMQ %v, Redis %s", strings.TrimSuffix(db, "-MariaDB"), conn.Properties["version"], redisVersion(t, c.redis[0].Addr()))
-}
-
-func redisVersion(t *testing.T, addr string) string {
-	t.Helper()
-	conn, err := net.DialTimeout("tcp", addr, patience)
-	if err != nil {
-		t.Fatal(err)
+	lease := redis.NewClient(&redis.Options{Addr: c.redis[0].Addr()})
+	defer lease.Close()
+	info := lease.InfoMap(t.Context(), "server")
+	if info.Err() != nil {
+		t.Fatal(info.Err())
 	}
-	defer conn.Close()
-	if _, err := fmt.Fprint(conn, "INFO server\r\nQUIT\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(conn)
-	for lines.Scan() {
-		if v, ok := strings.CutPrefix(lines.Text(), "redis_version:"); ok {
-			return v
-		}
-	}
-	t.Fatalf("Redis does not say its version: %v", lines.Err())
-	return ""
+	return fmt.Sprintf("MariaDB %s, RabbitMQ %v, Redis %s", db,
+		conn.Properties["version"], info.Item("Server", "redis_version"))
 }
 
 // The table is in the file after each case, and what is around it stays.
