@@ -8,8 +8,8 @@ TOOLS  = $(GO) tool -modfile=tools/go.mod
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-demo: ## run everything against a simulated game and a stand-in Discord
-	$(GO) run ./cmd/muster demo
+demo: build ## run everything against a simulated game and a stand-in Discord
+	./muster demo
 
 build: ## build the binary ./muster
 	$(GO) build -o muster ./cmd/muster
