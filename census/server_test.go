@@ -254,6 +254,11 @@ func run(t *testing.T, cfg StreamConfig) (*Stream, *recorder) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s, runStream(t, s)
+}
+
+func runStream(t *testing.T, s *Stream) *recorder {
+	t.Helper()
 	r := &recorder{}
 	ctx, stop := contextFor(t)
 	done := make(chan error, 1)
@@ -264,7 +269,7 @@ func run(t *testing.T, cfg StreamConfig) (*Stream, *recorder) {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	return s, r
+	return r
 }
 
 // healthOf returns the state of one world.

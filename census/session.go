@@ -16,10 +16,11 @@ import (
 // connection's own buffers fill, and the game's side waits.
 const frameQueue = 4096
 
-// An arrival is one frame and when it was read.
+// An arrival is one frame and when it was read: for others, and on this machine's
+// own count.
 type arrival struct {
-	at   time.Time
-	data []byte
+	at, read time.Time
+	data     []byte
 }
 
 // session runs one connection to its end. What was read before the end has been
@@ -63,7 +64,7 @@ func (s *Stream) read(conn *websocket.Conn, frames chan<- arrival) error {
 		if err != nil {
 			return err
 		}
-		frames <- arrival{at: time.Now(), data: data}
+		frames <- arrival{at: s.clock.Now(), read: time.Now(), data: data}
 	}
 }
 
@@ -87,16 +88,16 @@ func (s *Stream) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 			if !open {
 				return nil
 			}
-			lastFrame = a.at
+			lastFrame = a.read
 			if err := s.frame(conn, a); err != nil {
 				return err
 			}
 		case <-tick.C:
-			now := time.Now()
+			behind := time.Duration(0)
 			if len(frames) > 0 {
-				now = lastFrame // we are behind: judge as of what was handled
+				behind = time.Since(lastFrame) // judge as of what was handled
 			}
-			if err := s.watch(now, lastFrame); err != nil {
+			if err := s.watch(s.clock.Now().Add(-behind), time.Since(lastFrame)-behind); err != nil {
 				return err
 			}
 		case <-ping.C:
@@ -126,6 +127,7 @@ func (s *Stream) begin() {
 	case <-s.move: // it was about the connection before
 	default:
 	}
+	s.clockSet(s.clock.Resumed())
 	s.seen.reconnected()
 	s.check.opened()
 	s.setHealth(func(h *Health, now time.Time) { h.Connected(now) })
@@ -154,14 +156,16 @@ func (s *Stream) write(conn *websocket.Conn, b []byte) error {
 	return nil
 }
 
-// watch judges the silence at now and returns why the connection must be given up.
-func (s *Stream) watch(now, lastFrame time.Time) error {
-	if idle := now.Sub(lastFrame); idle > s.cfg.FrameTimeout {
+// watch judges the silence at now, after idle without any frame, and returns why the
+// connection must be given up.
+func (s *Stream) watch(now time.Time, idle time.Duration) error {
+	s.clockStepped()
+	if idle > s.cfg.FrameTimeout {
 		return fmt.Errorf("no frame for %s", idle.Truncate(time.Second))
 	}
 	var suspects []event.World
 	s.setHealthAt(now, func(h *Health, now time.Time) { suspects = h.Suspects(now) })
-	if len(suspects) == 0 || now.Sub(s.dialedAt) < s.cfg.MinReconnect {
+	if len(suspects) == 0 || time.Since(s.dialedAt) < s.cfg.MinReconnect {
 		return nil
 	}
 	s.mu.Lock()
@@ -271,6 +275,7 @@ func (s *Stream) sighting(payload []byte, at time.Time) bool {
 		s.count(CountForeign)
 		return true
 	}
+	s.clockSet(s.clock.Seen(e.At))
 	s.alive(&e)
 	if !s.seen.see(&e) {
 		s.count(CountDuplicate)
@@ -283,6 +288,22 @@ func (s *Stream) sighting(payload []byte, at time.Time) bool {
 		s.h.Event(Sighting{Payload: payload, ReceivedAt: at, Event: e})
 	}
 	return true
+}
+
+// clockSet says that our clock was wrong and has been put right by d.
+func (s *Stream) clockSet(d time.Duration) {
+	if d != 0 {
+		s.log.Warn("the clock was wrong, and is as the machine's now", "set_by", d.Round(time.Second))
+	}
+}
+
+// clockStepped says once that the machine's clock was set and ours was not.
+func (s *Stream) clockStepped() {
+	step := s.clock.Step().Round(time.Second)
+	if step != 0 && step != s.stepped {
+		s.log.Warn("this machine's clock was set, and is not followed unless the game's stamps agree with it: check the time service", "by", step)
+	}
+	s.stepped = step
 }
 
 // alive tells the health of an event, new or not: both prove that it flows.

@@ -15,6 +15,7 @@ import (
 
 	"muster/event"
 	"muster/internal/backoff"
+	"muster/internal/clock"
 )
 
 // A Sighting is one event as it came over one connection.
@@ -79,13 +80,15 @@ type Stream struct {
 	wait   retryDelay
 
 	h         Handler
-	refusals  int       // handshakes in a row that were answered with 403
-	failures  int       // handshakes in a row that failed in another way; the first is logged
-	served    bool      // this service id has been accepted before
-	confirmed time.Time // when this connection's subscription was last known to be whole; zero before
-	dialedAt  time.Time // last reconnect that was not the first dial
-	goodSince time.Time // since when events have come on this connection
-	beat      int       // phase of the last heartbeat on this connection, -1 before
+	refusals  int           // handshakes in a row that were answered with 403
+	failures  int           // handshakes in a row that failed in another way; the first is logged
+	served    bool          // this service id has been accepted before
+	confirmed time.Time     // when this connection's subscription was last known to be whole; zero before
+	clock     *clock.Clock  // stamps what is told to others
+	stepped   time.Duration // by how much it was said that the machine's clock is off
+	dialedAt  time.Time     // last reconnect that was not the first dial
+	goodSince time.Time     // since when events have come on this connection
+	beat      int           // phase of the last heartbeat on this connection, -1 before
 	move      chan struct{}
 
 	mu     sync.Mutex // guards what follows, which other goroutines read
@@ -102,15 +105,16 @@ func NewStream(cfg StreamConfig) (*Stream, error) {
 	}
 	cfg = cfg.withDefaults()
 	worlds, shown := cfg.worlds()
+	tells := clock.New()
 	s := &Stream{
-		cfg: cfg, log: cfg.Log.With("environment", cfg.Environment),
+		cfg: cfg, clock: tells, log: cfg.Log.With("environment", cfg.Environment),
 		want:   everything(worlds, cfg.EventNames),
 		worlds: map[event.World]bool{},
 		seen:   newSightings(cfg.DuplicateWindow),
 		wait:   retryDelay{base: cfg.BackoffBase, limit: cfg.BackoffLimit},
-		health: NewHealth(cfg.Health, worlds, shown, cfg.asksFor(event.Kill), cfg.asksFor(event.Experience), time.Now()),
+		health: NewHealth(cfg.Health, worlds, shown, cfg.asksFor(event.Kill), cfg.asksFor(event.Experience), tells.Now()),
 		last:   map[event.World]event.StreamState{},
-		link:   Link{Since: time.Now(), Phase: -1},
+		link:   Link{Since: tells.Now(), Phase: -1},
 		move:   make(chan struct{}, 1),
 		stats: Stats{Counts: map[Counter]int{}, Frames: map[FrameKind]int{},
 			Samples: map[Counter]string{}, Phase: -1},
@@ -125,12 +129,16 @@ func NewStream(cfg StreamConfig) (*Stream, error) {
 // Environment returns which environment s is for.
 func (s *Stream) Environment() event.Environment { return s.cfg.Environment }
 
+// Now returns the time by the clock that stamps what arrives and what is said of it. It
+// goes on evenly when the machine's clock is set: see internal/clock.
+func (s *Stream) Now() time.Time { return s.clock.Now() }
+
 // States returns the health of each world at this moment, ordered by id. It is
 // safe to call while Run runs.
 func (s *Stream) States() []event.StreamState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.health.States(time.Now())
+	return s.health.States(s.clock.Now())
 }
 
 // Reconciled says that presence on a world, 0 for all, was read from the query
@@ -139,7 +147,7 @@ func (s *Stream) States() []event.StreamState {
 func (s *Stream) Reconciled(w event.World) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.health.Reconciled(w, time.Now())
+	s.health.Reconciled(w, s.clock.Now())
 }
 
 // Stats returns a copy of what was counted. It is safe to call while Run runs.
@@ -231,7 +239,7 @@ func (s *Stream) refusedRetry() time.Duration {
 // setHealth changes the health under its lock and tells the handler about
 // every world that is different now.
 func (s *Stream) setHealth(change func(h *Health, now time.Time)) {
-	s.setHealthAt(time.Now(), change)
+	s.setHealthAt(s.clock.Now(), change)
 }
 
 func (s *Stream) setHealthAt(now time.Time, change func(h *Health, now time.Time)) {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"muster/event"
+	"muster/internal/clock"
 )
 
 func contextFor(t *testing.T) (context.Context, context.CancelFunc) {
@@ -92,4 +94,41 @@ func TestS9ARefusedServiceIDIsSaidOnceAndNeverShown(t *testing.T) {
 	}
 	g.set(func(g *gameServer) { g.status = 0 })
 	g.conn(1)
+}
+
+func TestAMachineWhoseClockIsSetStampsAsBefore(t *testing.T) {
+	g := newGameServer(t)
+	log := &logBuffer{}
+	cfg := g.fast()
+	cfg.Log = log.logger()
+	s, err := NewStream(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var step atomic.Int64
+	start := time.Now()
+	s.clock = clock.From(func() (time.Time, time.Duration) {
+		now := time.Now()
+		return now.Round(0).Add(time.Duration(step.Load())), now.Sub(start)
+	})
+	r := runStream(t, s)
+	c := g.conn(1)
+	for i, by := range []time.Duration{0, -2 * time.Minute, 2 * time.Minute} {
+		step.Store(int64(by))
+		before := time.Now()
+		c.send(gain(1, i))
+		waitFor(t, "the event", func() bool { return len(r.events()) == i+1 })
+		got := r.events()[i]
+		if got.ReceivedAt.Before(before.Round(0)) || got.ReceivedAt.After(time.Now().Round(0)) || got.Event.Future {
+			t.Errorf("with the clock set by %s: stamped %s (future: %v), want %s", by, got.ReceivedAt, got.Event.Future, before)
+		}
+		if at := healthOf(s, 1).ReportedAt; at.Before(before.Round(0)) || at.After(time.Now().Round(0)) {
+			t.Errorf("with the clock set by %s: states are of %s, want %s", by, at, before)
+		}
+		if by != 0 {
+			waitFor(t, "a word on it", func() bool { return strings.Contains(log.String(), "by="+by.String()) })
+		}
+		step.Store(0)
+		waitFor(t, "the clock to be right again", func() bool { return s.clock.Step() == 0 })
+	}
 }

@@ -46,7 +46,7 @@ func (l *Listener) announce(ctx context.Context) {
 // say sends one beacon, and reports whether there is more to tell at once. last
 // says that no other will follow. It is called by one goroutine at a time.
 func (l *Listener) say(ctx context.Context, last bool) (more bool) {
-	b := l.beacon(time.Now())
+	b := l.beacon(l.cfg.Stream.Now())
 	b.Left = last
 	body, err := event.EncodeBeacon(b)
 	if err != nil {
@@ -99,7 +99,7 @@ func (l *Listener) beacon(now time.Time) event.Beacon {
 // hear takes what another listener says.
 func (l *Listener) hear(m bus.Message, lost int) {
 	b, err := event.DecodeBeacon(m.Body)
-	now := time.Now()
+	now := l.cfg.Stream.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.others.missed = l.others.missed || lost > 0

@@ -66,7 +66,7 @@ func (l *Listener) confirmed(batch []bus.Message) {
 	}
 	l.metrics.confirmed.WithLabelValues(string(l.env)).Add(float64(len(keys)))
 	l.mu.Lock()
-	l.safe.add(keys, time.Now())
+	l.safe.add(keys, l.cfg.Stream.Now())
 	// A leader's next beacon comes soon; what was mended others are about to mend too.
 	now := len(l.safe.pending) >= speakAt || len(keys) > 0 && !l.leads()
 	l.mu.Unlock()

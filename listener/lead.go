@@ -74,7 +74,7 @@ func (l *Listener) acquire(ctx context.Context) (lease.Lease, error) {
 func (l *Listener) mayLead() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stands(time.Now())
+	return l.stands(l.cfg.Stream.Now())
 }
 
 // lead watches over the lease until it is lost, given up, or ctx ends, which it
@@ -92,7 +92,7 @@ func (l *Listener) lead(ctx context.Context, held lease.Lease) (ended bool) {
 			return true
 		case <-tick.C:
 			l.mu.Lock()
-			reason := l.ill(time.Now())
+			reason := l.ill(l.cfg.Stream.Now())
 			l.mu.Unlock()
 			if reason != "" {
 				l.standBy(reason)
@@ -132,7 +132,7 @@ func (l *Listener) flush() int {
 func (l *Listener) standBy(ill string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
+	now := l.cfg.Stream.Now()
 	if ill != "" {
 		l.abdicate(ill, now)
 	}

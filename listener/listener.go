@@ -29,6 +29,7 @@ type Bus interface {
 // A Stream is the connection to the game: a *census.Stream.
 type Stream interface {
 	Environment() event.Environment
+	Now() time.Time // as it stamps what comes
 	Run(ctx context.Context, h census.Handler) error
 	States() []event.StreamState
 	Reconciled(w event.World)
@@ -115,8 +116,8 @@ func New(cfg Config) (*Listener, error) {
 	l := &Listener{cfg: cfg, env: env, metrics: m, log: log,
 		telling:  outage.New(log, nil, "the other listeners cannot be told", "the other listeners are told again"),
 		queue:    newQueue(cfg.QueueMessages, cfg.QueueBytes),
-		instance: rand.Text(), began: time.Now(), speak: make(chan struct{}, 1),
-		ring: newRing(), others: newOthers(), active: newActivity(time.Now()),
+		instance: rand.Text(), began: cfg.Stream.Now(), speak: make(chan struct{}, 1),
+		ring: newRing(), others: newOthers(), active: newActivity(cfg.Stream.Now()),
 		overflow: map[event.World]event.StreamState{}, told: map[event.World]event.StreamHealth{},
 		flowing: map[event.World]time.Time{}, recorded: map[event.World]record{}, inherited: map[event.World]bool{}}
 	if err := l.useSpool(); err != nil {

@@ -32,6 +32,8 @@ type script struct {
 	moves  int
 }
 
+func (*script) Now() time.Time { return time.Now().Round(0) }
+
 func (s *script) Link() census.Link {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -88,7 +88,7 @@ func (l *Listener) continuous(s, hole event.StreamState, isHole bool) time.Time 
 func (l *Listener) finish() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
+	now := l.cfg.Stream.Now()
 	switch {
 	case l.leads():
 		for _, s := range l.states() {
@@ -117,7 +117,7 @@ func (l *Listener) changed(s event.StreamState) {
 	if !s.Health.Flowing() {
 		delete(l.flowing, s.World)
 	} else if _, flows := l.flowing[s.World]; !flows {
-		l.flowing[s.World] = time.Now()
+		l.flowing[s.World] = l.cfg.Stream.Now()
 	}
 	switch {
 	case s.Health != event.StreamReconciling:
@@ -144,7 +144,7 @@ func (l *Listener) dropped(w *waiting) {
 	}
 	// Said now, not when the event came: a report made since must not outdate it.
 	hole := event.StreamState{World: w.world, Health: event.StreamDown, Since: w.at.UTC(),
-		ReportedAt: time.Now().UTC(), LastEventAt: w.at.UTC(), Reason: "buffer full"}
+		ReportedAt: l.cfg.Stream.Now().UTC(), LastEventAt: w.at.UTC(), Reason: "buffer full"}
 	l.overflow[w.world] = hole
 	l.log.Error("dropping events: the bus has not taken any for too long", "world", int(w.world))
 	l.send(hole)
@@ -166,7 +166,7 @@ func (l *Listener) override(s event.StreamState) event.StreamState {
 	if s.Health.Flowing() {
 		return s
 	}
-	better, ok := l.covers(s.World, time.Now())
+	better, ok := l.covers(s.World, l.cfg.Stream.Now())
 	if !ok {
 		return s
 	}
@@ -208,9 +208,9 @@ func (l *Listener) report(ctx context.Context) {
 		case <-soon.C:
 			l.closeHoles(ctx)
 			l.retell(ctx)
-			l.mend(time.Now())
-			l.move(time.Now())
-			l.tidy(time.Now())
+			l.mend(l.cfg.Stream.Now())
+			l.move(l.cfg.Stream.Now())
+			l.tidy(l.cfg.Stream.Now())
 		}
 	}
 }
@@ -245,7 +245,7 @@ func (l *Listener) closeHoles(ctx context.Context) {
 	}
 	clear(l.overflow)
 	l.log.Info("the bus has room again, nothing is dropped any more")
-	now := time.Now()
+	now := l.cfg.Stream.Now()
 	for _, s := range l.statesUntil(ctx) {
 		if s.Health.Flowing() {
 			s.Since = now.UTC()
