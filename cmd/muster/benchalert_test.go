@@ -20,6 +20,7 @@ import (
 const (
 	alertRate   = 100
 	alertEvery  = 5
+	alertOthers = 200  // other events a second, or the stream would be taken for a silent one
 	alertPeople = 2000 // watched, each by somebody else
 )
 
@@ -41,7 +42,9 @@ func loginToMessage(b *testing.B, env []string, roles ...string) {
 		b.Skipf("%d are watched, and each comes on once", alertPeople)
 	}
 	people := startDiscord(b)
-	world := startGame(b, func(c *game.Config) { c.Worlds, c.Players = []string{"1", "10", "40"}, 5000 })
+	world := startGame(b, func(c *game.Config) {
+		c.Worlds, c.Players, c.EventsPerSecond = []string{"1", "10", "40"}, 5000, alertOthers
+	})
 	env = append(env, settings("", world, "MUSTER_DISCORD_URL="+people.URL(), "MUSTER_DISCORD_TOKEN=token-of-the-test")[1:]...)
 	database := ""
 	for _, v := range env {
