@@ -86,8 +86,26 @@ func (c *cluster) setWays(to string, m cutproxy.Mode) {
 	}
 }
 
+// unread is how long before a blow a listener may have been sent what it had not read
+// yet.
+const unread = 2 * time.Second
+
+// otherHears waits until the other listener surely has what n may not have read.
+func (c *cluster) otherHears(n *node) {
+	var mended time.Time
+	for name, all := range c.harm {
+		if name != n.name {
+			mended = later(mended, all[len(all)-1].to)
+		}
+	}
+	hold(time.Until(mended.Add(unread)))
+}
+
 // strike harms a node, and keeps account of what that means for others.
 func (c *cluster) strike(n *node, what func()) {
+	if n.role == "listener" {
+		c.otherHears(n)
+	}
 	began := time.Now()
 	reign := c.reignOf(n)
 	n.away = true
@@ -96,7 +114,7 @@ func (c *cluster) strike(n *node, what func()) {
 	}
 	i := len(c.harm[n.name])
 	if n.role == "listener" {
-		c.harm[n.name] = append(c.harm[n.name], trouble{from: began.Add(-2 * time.Second)})
+		c.harm[n.name] = append(c.harm[n.name], trouble{from: began.Add(-unread)})
 	}
 	what()
 	n.away = false
@@ -111,9 +129,10 @@ func (c *cluster) strike(n *node, what func()) {
 
 // strikeStream harms a listener's connection to the game and nothing else.
 func (c *cluster) strikeStream(n *node, what func()) {
+	c.otherHears(n)
 	began := time.Now()
 	i := len(c.harm[n.name])
-	c.harm[n.name] = append(c.harm[n.name], trouble{from: began.Add(-2 * time.Second)})
+	c.harm[n.name] = append(c.harm[n.name], trouble{from: began.Add(-unread)})
 	old := c.connection(n)
 	what()
 	until(c.t, n.name+" is connected to the game anew", func() bool { return c.connection(n) != old })
