@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"time"
@@ -31,12 +30,16 @@ const versionDays = 4
 // several processes at once, and again at any time; on MySQL they wait for each
 // other up to a minute, and a table with many rows can take long: one statement
 // up to an hour. Where nothing is to be done, an account that may only read serves;
-// ErrRefused says that more is to be done than the account may do.
+// ErrRefused says that more is to be done than the account may do, ErrUnreachable that
+// another try may succeed: the server was lost, or others have migrated for a minute.
 func (s *Store) Migrate(ctx context.Context) error {
 	if s.d.mysql {
 		err := s.migrateMySQL(ctx)
-		if refusedAccess(err) {
+		switch {
+		case refusedAccess(err):
 			return fmt.Errorf("the tables are to be changed, let muster migrate do it with an account that may: %w", s.d.denied(err))
+		case s.d.fault(ctx, err) != noFault:
+			return fmt.Errorf("%w: %w", ErrUnreachable, err)
 		}
 		return err
 	}
@@ -93,7 +96,7 @@ func (s *Store) lockMigrations(ctx context.Context, conn *sql.Conn) (func(), err
 	}
 	unlock, got, err := s.serverLock(ctx, conn, "migrate", migrateWait)
 	if err == nil && !got {
-		err = errors.New("another process has been migrating for a minute")
+		err = fmt.Errorf("%w: another process has been migrating for a minute", ErrUnreachable)
 	}
 	return unlock, err
 }
@@ -111,7 +114,9 @@ func (s *Store) serverLock(ctx context.Context, conn *sql.Conn, what string, wai
 		return nil, false, err
 	}
 	return func() {
-		if _, err := conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK(?)", name); err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
+		defer cancel()
+		if _, err := conn.ExecContext(ctx, "DO RELEASE_LOCK(?)", name); err != nil {
 			s.log.WarnContext(ctx, "a lock is left to the end of its connection", "lock", what, "err", err)
 		}
 	}, answer != nil && *answer == 1, nil

@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net"
@@ -19,7 +18,7 @@ import (
 const (
 	dialLimit = 5 * time.Second
 	// answerLimit is how long one statement may go unanswered; then the server
-	// counts as gone. A commit has no other bound.
+	// counts as gone.
 	answerLimit = 30 * time.Second
 	// longLimit is answerLimit of what takes long by nature: roll-ups, partitions.
 	longLimit = 15 * time.Minute
@@ -27,6 +26,9 @@ const (
 	// for a table that is being altered. Both are below answerLimit, so that the
 	// server's clear answer comes first.
 	lockLimit, tableLimit = 10 * time.Second, 20 * time.Second
+	// commitLimit is how long a commit may still take once its caller has gone,
+	// undoLimit how long a rollback may: the server does that too when it misses us.
+	commitLimit, undoLimit = 2 * time.Second, time.Second
 	// frozenLimit is how long the server keeps the transaction, and so the locks, of
 	// a process that has stopped in the middle of it. A connection idle in the pool
 	// is closed before.
@@ -86,10 +88,10 @@ const maxPacket, minPacket = 1 << 20, 256 << 10
 func (s *Store) askPacket(ctx context.Context) error {
 	var most int
 	if err := s.w.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&most); err != nil {
-		return fmt.Errorf("%w: mysql: %w", ErrUnreachable, err)
+		return fmt.Errorf("%w: mysql at %s: %w", ErrUnreachable, address(s.dsn), err)
 	}
 	if most < minPacket {
-		return fmt.Errorf("%w: mysql: max_allowed_packet is %d, at least %d is needed", ErrUnreachable, most, minPacket)
+		return fmt.Errorf("%w: mysql: max_allowed_packet is %d, at least %d is needed", ErrRefused, most, minPacket)
 	}
 	s.packet = min(most, maxPacket) - 1<<10 // its header, and room to be wrong
 	return nil
@@ -105,7 +107,7 @@ func openPool(dsn string, conns int, answer time.Duration) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: mysql: %w", ErrURL, err)
 	}
-	db := sql.OpenDB(readCommitted{c})
+	db := sql.OpenDB(sessions{c})
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	db.SetConnMaxIdleTime(idleLimit)
@@ -190,24 +192,4 @@ func seconds(d time.Duration) string { return fmt.Sprint(int(d / time.Second)) }
 func dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4}}
 	return d.DialContext(ctx, network, addr)
-}
-
-// readCommitted sets the isolation of each new connection. The variable has
-// different names on MySQL 8 and MariaDB 10; the statement has not.
-type readCommitted struct{ driver.Connector }
-
-// Connect opens a connection.
-func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ex, ok := conn.(driver.ExecerContext)
-	if !ok {
-		return nil, errors.Join(errors.New("the MySQL driver cannot execute"), conn.Close())
-	}
-	if _, err := ex.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return conn, nil
 }
