@@ -90,15 +90,21 @@ func (c *cluster) setWays(to string, m cutproxy.Mode) {
 // yet.
 const unread = 2 * time.Second
 
-// otherHears waits until the other listener surely has what n may not have read.
+// otherHears waits until the other listener surely has what n may not have read: it was
+// mended that long ago, and has been connected since.
 func (c *cluster) otherHears(n *node) {
-	var mended time.Time
-	for name, all := range c.harm {
-		if name != n.name {
-			mended = later(mended, all[len(all)-1].to)
-		}
+	other := c.listeners.other(n)
+	if all := c.harm[other.name]; len(all) > 0 {
+		hold(time.Until(all[len(all)-1].to.Add(unread)))
 	}
-	hold(time.Until(mended.Add(unread)))
+	until(c.t, other.name+" has followed the game for a while", func() bool {
+		for _, d := range c.world.Deliveries() {
+			if d.ServiceID == other.name && d.ClosedAt.IsZero() && len(d.Events) > 0 {
+				return time.Since(d.OpenedAt) > 2*unread
+			}
+		}
+		return false
+	})
 }
 
 // strike harms a node, and keeps account of what that means for others.
