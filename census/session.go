@@ -79,7 +79,9 @@ func (s *Stream) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 	defer ping.Stop()
 	check := time.NewTimer(backoff.Around(s.cfg.CheckEvery))
 	defer check.Stop()
-	lastFrame := time.Now()
+	lastFrame, lastTick := time.Now(), time.Now()
+	s.judge(s.clock.Now())
+	defer s.judge(time.Time{})
 	for {
 		select {
 		case <-ctx.Done():
@@ -93,11 +95,19 @@ func (s *Stream) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 				return err
 			}
 		case <-tick.C:
+			// After a pause of the process or its machine, what came meanwhile is read
+			// first: it lies in the connection's buffers, and would go with it.
+			paused := time.Since(lastTick) > judgedWithin*s.cfg.Tick
+			if lastTick = time.Now(); paused {
+				continue
+			}
 			behind := time.Duration(0)
 			if len(frames) > 0 {
 				behind = time.Since(lastFrame) // judge as of what was handled
 			}
-			if err := s.watch(s.clock.Now().Add(-behind), time.Since(lastFrame)-behind); err != nil {
+			now := s.clock.Now().Add(-behind)
+			s.judge(now)
+			if err := s.watch(now, time.Since(lastFrame)-behind); err != nil {
 				return err
 			}
 		case <-ping.C:
@@ -154,6 +164,28 @@ func (s *Stream) write(conn *websocket.Conn, b []byte) error {
 		return fmt.Errorf("write: %w", err)
 	}
 	return nil
+}
+
+// A judgement is a moment as of which silence may be judged, and when that was said.
+type judgement struct{ asOf, said time.Time }
+
+// judge says as of when silence may be judged from now on, zero for the present.
+func (s *Stream) judge(asOf time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.judged = judgement{asOf, time.Now()}
+}
+
+// judgedWithin is after how many ticks without one the process must have stood still.
+const judgedWithin = 3
+
+// asOf returns the time as of which silence is judged: the present, unless what has
+// come by now may not have been read yet. The caller holds mu.
+func (s *Stream) asOf() time.Time {
+	if !s.judged.asOf.IsZero() && time.Since(s.judged.said) > judgedWithin*s.cfg.Tick {
+		return s.judged.asOf
+	}
+	return s.clock.Now()
 }
 
 // watch judges the silence at now, after idle without any frame, and returns why the

@@ -96,6 +96,7 @@ type Stream struct {
 	last   map[event.World]event.StreamState // as told
 	link   Link
 	stats  Stats
+	judged judgement
 }
 
 // NewStream returns a Stream that is not connected; Run connects it.
@@ -138,7 +139,7 @@ func (s *Stream) Now() time.Time { return s.clock.Now() }
 func (s *Stream) States() []event.StreamState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.health.States(s.clock.Now())
+	return s.health.States(s.asOf())
 }
 
 // Reconciled says that presence on a world, 0 for all, was read from the query
@@ -239,7 +240,10 @@ func (s *Stream) refusedRetry() time.Duration {
 // setHealth changes the health under its lock and tells the handler about
 // every world that is different now.
 func (s *Stream) setHealth(change func(h *Health, now time.Time)) {
-	s.setHealthAt(s.clock.Now(), change)
+	s.mu.Lock()
+	now := s.asOf()
+	s.mu.Unlock()
+	s.setHealthAt(now, change)
 }
 
 func (s *Stream) setHealthAt(now time.Time, change func(h *Health, now time.Time)) {

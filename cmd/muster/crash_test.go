@@ -302,3 +302,54 @@ func one[T any](t testing.TB, db *sql.DB, text string, args ...any) T {
 	}
 	return all[0]
 }
+
+// A machine that stands still for longer than a busy world is ever silent, as one that is
+// moved to another host, finds all that came meanwhile in its connection.
+func TestSuspendedForLongerThanAWorldIsSilentNothingIsLost(t *testing.T) {
+	world := startGame(t, func(c *game.Config) {
+		c.EventsPerSecond, c.Deliveries, c.Players, c.Worlds = 300, true, 3000, []string{"10"}
+	})
+	database := "sqlite:" + filepath.Join(t.TempDir(), "muster.db")
+	m := start(t, "muster", settings(database, world), "all")
+	feed := follow(t, page(t, m.err), "")
+	feed.wait(t, 100)
+	began := time.Now()
+	signal := func(s syscall.Signal) {
+		t.Helper()
+		if err := m.cmd.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flows := func(n int64) {
+		t.Helper()
+		from := world.State().Emitted
+		until(t, "the game goes on", func() bool { return world.State().Emitted >= from+n })
+	}
+	flows(1500) // of so many players that the world counts as a busy one
+	signal(syscall.SIGSTOP)
+	flows(2400) // such a one is silent after 5 s
+	signal(syscall.SIGCONT)
+	flows(900) // that it is not silent is judged by then
+	world.Pause()
+	all := happened(t, world)
+	feed.wait(t, 3000) // by then the rest is on its way, and a drain lets it out
+	signal(syscall.SIGTERM)
+	if err := m.wait(t); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+
+	stored := storedKeys(t, database)
+	for key, e := range all {
+		if n := stored[key]; n != 1 && e.ReceivedAt.After(began) {
+			t.Errorf("stored %d times: %+v", n, e)
+		}
+	}
+	if n := len(world.Deliveries()); n != 1 {
+		t.Errorf("%d connections to the game, want the one: %s", n, m.err)
+	}
+	for _, g := range holes(t, database) {
+		if g.To.After(began) {
+			t.Errorf("a hole from %s to %s", g.From, g.To)
+		}
+	}
+}
