@@ -109,7 +109,8 @@ type Bot struct {
 	work       sync.WaitGroup
 	up         atomic.Int64 // since when the gateway is ready, Unix nanoseconds; 0 while not
 	fatal      chan *FatalError
-	appID      chan string // the application's id, from READY
+	refused    atomic.Pointer[FatalError] // what ended Run
+	appID      chan string                // the application's id, from READY
 	shardsSaid bool
 }
 
@@ -183,6 +184,10 @@ func (b *Bot) Run(ctx context.Context) error {
 		}
 	})
 	err := g.Wait()
+	var fatal *FatalError
+	if errors.As(err, &fatal) {
+		b.refused.Store(fatal)
+	}
 	b.drain()
 	return err
 }
@@ -235,6 +240,20 @@ func (b *Bot) connected(r ready) {
 		}
 	}
 }
+
+// Ready returns why nothing can be heard of Discord now, nil if the gateway session
+// stands. It does not block and is safe to call while Run runs.
+func (b *Bot) Ready(context.Context) error {
+	switch refused := b.refused.Load(); {
+	case refused != nil:
+		return refused
+	case b.up.Load() == 0:
+		return errNotConnected
+	}
+	return nil
+}
+
+var errNotConnected = errors.New("not connected to Discord")
 
 func (b *Bot) disconnected() {
 	b.up.Store(0)

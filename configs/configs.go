@@ -36,6 +36,7 @@ type Config struct {
 	Database Database
 	Bus      Bus
 	Lease    Lease
+	Start    Start
 	Game     Game
 	Listener Listener
 	Discord  Discord
@@ -62,6 +63,12 @@ type Database struct {
 	// Connections is how many one process has to a MySQL database, and to each
 	// replica, at most.
 	Connections int
+}
+
+// Start says how a process begins.
+type Start struct {
+	// Patience is how long it waits for database, bus and lease service together.
+	Patience time.Duration
 }
 
 // Bus says how roles talk to each other.

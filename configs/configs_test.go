@@ -54,7 +54,7 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 		"MUSTER_GAME_WORLDS": "", "MUSTER_DISCORD_USER_INSTALL": "true", "MUSTER_HTTP_PUBLIC_URL": "",
 		"MUSTER_ALERTS_LIFETIME": "5m", "MUSTER_PRESENCE_IDLE": "30m", "MUSTER_BUS_NAMESPACE": "muster", "MUSTER_HTTP_TRUSTED_PROXIES": "",
 		"MUSTER_EVENTS_RETENTION": "90d", "MUSTER_DATABASE_REPLICA_LAG": "10s", "MUSTER_DATABASE_CONNECTIONS": "16",
-		"MUSTER_LISTENER_SPOOL_DIR": "", "MUSTER_LISTENER_SPOOL_BYTES": "1GiB",
+		"MUSTER_START_PATIENCE": "5m", "MUSTER_LISTENER_SPOOL_DIR": "", "MUSTER_LISTENER_SPOOL_BYTES": "1GiB",
 	}
 	c := mustLoad(t, "", nil, nil)
 	for _, s := range configs.Settings() {
@@ -164,6 +164,7 @@ var wrongSettings = []struct {
 	{name: "lifetime too long", env: "MUSTER_ALERTS_LIFETIME", value: "2h", begins: "MUSTER_ALERTS_LIFETIME: ", says: "30s to 1h"},
 	{name: "too few connections", env: "MUSTER_DATABASE_CONNECTIONS", value: "5", begins: "MUSTER_DATABASE_CONNECTIONS: ", says: "6 to 1000"},
 	{name: "no lag at all", env: "MUSTER_DATABASE_REPLICA_LAG", value: "0s", begins: "MUSTER_DATABASE_REPLICA_LAG: ", says: "1s to 10m"},
+	{name: "patience for ever", env: "MUSTER_START_PATIENCE", value: "25h", begins: "MUSTER_START_PATIENCE: ", says: "0s to 24h"},
 	{name: "retention without a unit", env: "MUSTER_EVENTS_RETENTION", value: "90", begins: "MUSTER_EVENTS_RETENTION: ", says: "90d"},
 	{name: "retention too short", env: "MUSTER_EVENTS_RETENTION", value: "1d", begins: "MUSTER_EVENTS_RETENTION: ", says: "2d to 3650d"},
 	{name: "retention in parts of days", env: "MUSTER_EVENTS_RETENTION", value: "49h", begins: "MUSTER_EVENTS_RETENTION: ", says: "whole days"},

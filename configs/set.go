@@ -83,6 +83,8 @@ var (
 // replicaLag is at least what four beats of a replica take.
 var replicaLag = span{func(c *Config) *time.Duration { return &c.Database.ReplicaLag }, time.Second, 10 * time.Minute}
 
+var startPatience = span{func(c *Config) *time.Duration { return &c.Start.Patience }, 0, 24 * time.Hour}
+
 // setConnections reads how many connections a process may have. Fewer than 6 would
 // leave none beside those for roll-ups and migrations.
 func setConnections(c *Config, v string) error {

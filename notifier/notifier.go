@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"muster/bus"
@@ -35,6 +36,7 @@ type Notifier struct {
 	store   *outage.Outage // what is heard of the store's health
 	handler http.Handler
 	readers sync.WaitGroup // WebSocket connections, which the server forgets
+	joined  atomic.Bool    // the feed was heard from some moment on
 
 	mu   sync.Mutex
 	addr string
@@ -112,6 +114,17 @@ func (n *Notifier) Run(ctx context.Context) error {
 	return err
 }
 
+// Ready returns why the page lacks what is new, nil if it hears it all: the feed must
+// have been joined. It does not block and is safe to call while Run runs.
+func (n *Notifier) Ready(context.Context) error {
+	if !n.joined.Load() {
+		return errNotJoined
+	}
+	return nil
+}
+
+var errNotJoined = errors.New("the feed is not joined yet")
+
 // busPatience is how long pages wait for the bus at the start.
 const busPatience = 5 * time.Second
 
@@ -121,6 +134,7 @@ func (n *Notifier) hear(ctx context.Context, fail context.CancelCauseFunc, tasks
 	opened := make(chan struct{})
 	ready := func() {
 		n.hub.opened(time.Now())
+		n.joined.Store(true)
 		close(opened)
 	}
 	listen := func(topic string, ready func(), h func(bus.Message, int)) {

@@ -157,8 +157,12 @@ type Bus struct {
 
 var _ bus.Transport = (*Bus)(nil)
 
+// ErrUnreachable says that no broker answered for OpenTimeout.
+var ErrUnreachable = errors.New("no broker answers")
+
 // Open connects, declares the topology, and returns a Bus. A broker that does not
-// answer is tried again for OpenTimeout, and the log says so. ErrTopology,
+// answer is tried again for OpenTimeout, and the log says so; then the error wraps
+// ErrUnreachable. ErrTopology,
 // ErrAccess, a certificate that is not trusted and a URL that cannot be read are
 // returned at once.
 func Open(ctx context.Context, cfg Config) (*Bus, error) {
@@ -192,7 +196,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 
 // connect tries both connections until they stand or OpenTimeout is over.
 func (b *Bus) connect(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.OpenTimeout, fmt.Errorf("no broker within %v", b.cfg.OpenTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.OpenTimeout, fmt.Errorf("%w within %v", ErrUnreachable, b.cfg.OpenTimeout))
 	defer cancel()
 	for delay := reconnectMin; ; delay = min(2*delay, reconnectMax) {
 		_, err := b.pubLink.get(ctx)
@@ -215,6 +219,17 @@ func (b *Bus) connect(ctx context.Context) error {
 // hopeless reports whether no retry helps against err.
 func hopeless(err error) bool {
 	return errors.Is(err, ErrTopology) || errors.Is(err, ErrAccess) || errors.Is(err, tlsfiles.ErrTrust) || errors.Is(err, tlsfiles.ErrFile)
+}
+
+// Ready returns why this bus cannot take messages or hand them out now, nil if it can:
+// each of its two connections must stand. It waits no longer than ctx.
+func (b *Bus) Ready(ctx context.Context) error {
+	for _, l := range []*link{b.pubLink, b.subLink} {
+		if _, err := l.get(ctx); err != nil {
+			return fmt.Errorf("%s connection to the message broker: %w", l.name, err)
+		}
+	}
+	return nil
 }
 
 // tryListening finds out whether this user may listen.

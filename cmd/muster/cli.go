@@ -15,11 +15,14 @@ import (
 	"muster/configs"
 )
 
-// Exit statuses. 2 means that nothing was started: mend the setting and try again.
+// Exit statuses. 2 means that nothing was started: mend the setting and try again. 3
+// means that nothing was started because database, bus or lease service did not answer
+// for long enough: another try may succeed.
 const (
-	exitOK      = 0
-	exitFailed  = 1
-	exitSetting = 2
+	exitOK          = 0
+	exitFailed      = 1
+	exitSetting     = 2
+	exitUnreachable = 3
 )
 
 // errSetting marks an error of what the operator asked for, found before
@@ -74,6 +77,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case errors.Is(err, errSetting):
 		fmt.Fprintln(stderr, "muster:", oneLine(err))
 		return exitSetting
+	case errors.As(err, &unreachableError{}):
+		fmt.Fprintln(stderr, "muster:", oneLine(err))
+		return exitUnreachable
 	}
 	fmt.Fprintln(stderr, "muster:", oneLine(err))
 	return exitFailed
@@ -131,7 +137,7 @@ func (p *program) command(ctx context.Context, command string) error {
 	case "config check":
 		return p.configCheck(ctx, cfg)
 	case "all":
-		return p.roles(ctx, cfg, roles(), 0)
+		return p.roles(ctx, cfg, roles())
 	}
 	return p.oneRole(ctx, cfg, command)
 }
@@ -179,6 +185,11 @@ type settingError struct{ error }
 
 func (settingError) Is(target error) bool { return target == errSetting }
 func (e settingError) Unwrap() error      { return e.error }
+
+// An unreachableError is of what did not answer before anything started.
+type unreachableError struct{ error }
+
+func (e unreachableError) Unwrap() error { return e.error }
 
 // asSetting marks err as found before anything started; nil stays nil.
 func asSetting(err error) error {

@@ -155,5 +155,5 @@ Muster demo: a simulated game and a stand-in Discord, all in this process.
 In the stand-in, type  /link player:Kestrel  and wait for a friend to log in,
 or  /watch add  and pick somebody. Ctrl-C ends it.
 
-`, d.public.Addr(), people.URL(), world.Addr(), d.admin.Addr())
+`, d.public.Addr(), people.URL(), world.Addr(), d.adminAddr)
 }

@@ -15,7 +15,6 @@ import (
 	"muster/bus"
 	"muster/census"
 	"muster/configs"
-	"muster/event"
 	"muster/internal/backoff"
 	"muster/lease"
 	"muster/roster"
@@ -33,7 +32,13 @@ type deps struct {
 	query     *census.Query
 	directory *roster.Directory
 	public    net.Listener // bound to HTTP.Addr
-	admin     net.Listener // bound to Admin.Addr
+	admin     *admin       // on Admin.Addr
+	adminAddr string       // as bound
+	alone     bool         // one role runs in this process
+
+	deadline  time.Time // until when what does not answer is waited for
+	busReady  func(ctx context.Context) error
+	leadReady func(ctx context.Context) error // nil if leases need no server
 
 	closers []func() error
 	ready   []check // what roles add to readiness
@@ -41,8 +46,7 @@ type deps struct {
 
 // needs says what the roles of a process stand on beside database, bus and lease.
 type needs struct {
-	page     bool          // the public address
-	patience time.Duration // how long a database that does not answer is waited for
+	page bool // the public address
 }
 
 // open prepares everything the roles stand on. Nothing has been started when it
@@ -65,17 +69,21 @@ func open(ctx context.Context, cfg configs.Config, log *slog.Logger, n needs) (d
 			return d, err
 		}
 	}
-	if d.admin, err = d.bind("admin.addr", cfg.Admin.Addr); err != nil {
+	address, err := d.bind("admin.addr", cfg.Admin.Addr)
+	if err != nil {
 		return d, err
 	}
-	if err := d.openStore(ctx, n.patience); err != nil {
-		return d, err
-	}
-	if err := d.openBus(ctx); err != nil {
-		return d, err
-	}
-	if err := d.openLease(ctx); err != nil {
-		return d, err
+	d.admin, d.adminAddr = serveAdmin(address, d.registry), address.Addr().String()
+	d.closers = append(d.closers, d.admin.close)
+	d.deadline = time.Now().Add(cfg.Start.Patience)
+	for _, step := range []struct {
+		name string
+		open func(context.Context) error
+	}{{"database", d.openStore}, {"bus", d.openBus}, {"lease", d.openLease}} {
+		d.admin.waits(step.name)
+		if err := step.open(ctx); err != nil {
+			return d, err
+		}
 	}
 	if d.query, err = census.NewQuery(census.QueryConfig{
 		URL: cfg.Game.QueryURL, ServiceID: cfg.Game.ID(), Log: log.With("part", "query"), Registerer: d.registry,
@@ -105,8 +113,8 @@ func (d *deps) bind(setting, addr string) (net.Listener, error) {
 }
 
 // openStore opens the database and brings its schema up to date.
-func (d *deps) openStore(ctx context.Context, patience time.Duration) error {
-	store, err := openStore(ctx, d.cfg, d.log, d.registry, patience)
+func (d *deps) openStore(ctx context.Context) error {
+	store, err := openStore(ctx, d.cfg, d.log, d.registry, d.cfg.Start.Patience)
 	if err != nil {
 		return err
 	}
@@ -115,9 +123,15 @@ func (d *deps) openStore(ctx context.Context, patience time.Duration) error {
 	return nil
 }
 
-// openLimit bounds the opening of a database, migrateLimit its migrations: one
-// may write a table with all its rows anew.
-const openLimit, migrateLimit = 5 * time.Minute, 6 * time.Hour
+// patienceLeft is how long what does not answer is still waited for: there is time for
+// one try at least.
+func (d *deps) patienceLeft() time.Duration { return max(time.Until(d.deadline), oneTry) }
+
+const oneTry = 5 * time.Second
+
+// openLimit bounds one try to open a database, migrateLimit its migrations: one may
+// write a table with all its rows anew.
+const openLimit, migrateLimit = time.Minute, 6 * time.Hour
 
 // A database that does not answer is tried again each retryEvery, and said to be
 // missing each sayEvery.
@@ -126,38 +140,50 @@ const (
 	sayEvery   = 15 * time.Second
 )
 
-// openStore opens and migrates the database. One that does not answer is tried
-// again for as long as patience lasts; one that refuses is not.
+// openStore opens and migrates the database. A server that does not answer is tried
+// again for as long as patience lasts; one that refuses is not, nor is a file.
 func openStore(ctx context.Context, cfg configs.Config, log *slog.Logger, registry prometheus.Registerer, patience time.Duration) (*storage.Store, error) {
-	opening, cancel := context.WithTimeout(ctx, openLimit)
-	defer cancel()
 	options := storage.Options{Log: log.With("part", "storage"), AlertLifetime: cfg.Alerts.Lifetime, Retention: cfg.Events.Retention,
 		Conns: cfg.Database.Connections, ReplicaLag: cfg.Database.ReplicaLag, Registerer: registry}
 	for _, u := range cfg.Database.ReplicaURLs {
 		options.Replicas = append(options.Replicas, string(u))
 	}
-	store, err := storage.Open(opening, string(cfg.Database.URL), options)
-	var said time.Time
-	for began := time.Now(); errors.Is(err, storage.ErrUnreachable) && time.Since(began) < patience; {
+	began, said := time.Now(), time.Time{}
+	for {
+		store, err := tryStore(ctx, string(cfg.Database.URL), options)
+		switch {
+		case err == nil:
+			if !said.IsZero() {
+				log.InfoContext(ctx, "the database answers")
+			}
+			return store, nil
+		case !errors.Is(err, storage.ErrUnreachable) || cfg.Database.URL.Scheme() != "mysql":
+			return nil, wrongSetting(cfg, "database.url", err)
+		case time.Since(began) >= patience:
+			return nil, unreachable(cfg, "database.url", err)
+		}
 		if time.Since(said) >= sayEvery {
 			said = time.Now()
 			log.WarnContext(ctx, "the database does not answer, trying again", "for", patience, "err", err)
 		}
-		if backoff.Sleep(opening, retryEvery) != nil {
-			return nil, wrongSetting(cfg, "database.url", err)
+		if backoff.Sleep(ctx, retryEvery) != nil {
+			return nil, unreachable(cfg, "database.url", err)
 		}
-		store, err = storage.Open(opening, string(cfg.Database.URL), options)
 	}
-	if err == nil && !said.IsZero() {
-		log.InfoContext(ctx, "the database answers")
-	}
+}
+
+// tryStore opens and migrates once.
+func tryStore(ctx context.Context, url string, options storage.Options) (*storage.Store, error) {
+	opening, cancel := context.WithTimeout(ctx, openLimit)
+	defer cancel()
+	store, err := storage.Open(opening, url, options)
 	if err != nil {
-		return nil, wrongSetting(cfg, "database.url", err)
+		return nil, err
 	}
 	migrating, cancel := context.WithTimeout(ctx, migrateLimit)
 	defer cancel()
 	if err := store.Migrate(migrating); err != nil {
-		return nil, wrongSetting(cfg, "database.url", errors.Join(err, store.Close()))
+		return nil, errors.Join(err, store.Close())
 	}
 	return store, nil
 }
@@ -165,11 +191,8 @@ func openStore(ctx context.Context, cfg configs.Config, log *slog.Logger, regist
 // checks are what readiness asks: what all roles need, and what roles add.
 func (d *deps) checks() []check {
 	return append([]check{
-		{"database", d.store.Ping},
-		{"bus", func(ctx context.Context) error {
-			_, err := d.bus.Depth(ctx, event.QueueDispatcher)
-			return err
-		}},
+		{name: "database", ask: d.store.Ping},
+		{name: "bus", ask: d.busReady},
 	}, d.ready...)
 }
 
@@ -186,6 +209,11 @@ func (d *deps) close() error {
 // wrongSetting names the setting as the operator wrote it.
 func wrongSetting(cfg configs.Config, name string, err error) error {
 	return asSetting(cfg.Wrong(name, err))
+}
+
+// unreachable names the setting that leads to what did not answer for long enough.
+func unreachable(cfg configs.Config, name string, err error) error {
+	return unreachableError{cfg.Wrong(name, err)}
 }
 
 // oneLine joins the lines of err: a setting's error is one line.

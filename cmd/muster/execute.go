@@ -6,24 +6,19 @@ import (
 	"fmt"
 	"slices"
 	"text/tabwriter"
-	"time"
 
 	"muster/configs"
 )
 
-// roles runs the given lines of the table until ctx ends. patience is how long
-// it waits for a database that does not answer.
-func (p *program) roles(ctx context.Context, cfg configs.Config, table []role, patience time.Duration) error {
+// roles runs the given lines of the table until ctx ends.
+func (p *program) roles(ctx context.Context, cfg configs.Config, table []role) error {
 	if slices.ContainsFunc(table, func(r role) bool { return r.game }) {
 		if err := cfg.NeedGame(); err != nil {
 			return asSetting(err)
 		}
 	}
 	log := p.logger(cfg)
-	d, err := open(ctx, cfg, log, needs{
-		page:     slices.ContainsFunc(table, func(r role) bool { return r.page }),
-		patience: patience,
-	})
+	d, err := open(ctx, cfg, log, needs{page: slices.ContainsFunc(table, func(r role) bool { return r.page })})
 	if err != nil && ctx.Err() != nil {
 		log.InfoContext(ctx, "stopped before anything ran", "err", err)
 		return nil
@@ -41,6 +36,7 @@ func runRoles(ctx context.Context, d *deps, table []role, started func()) error 
 		d.log.Warn(warning)
 	}
 	var parts []part
+	d.alone = len(table) == 1
 	for _, r := range table {
 		p, off, err := r.build(d)
 		switch {
@@ -53,12 +49,13 @@ func runRoles(ctx context.Context, d *deps, table []role, started func()) error 
 		}
 	}
 	// The operator's address outlives the roles, so that a drain can be watched.
-	parts = append(parts, part{name: "admin", run: newAdmin(d.admin, d.registry, d.checks(), d.log).run})
+	parts = append(parts, part{name: "admin", run: d.admin.run})
+	d.admin.ask(d.checks())
 	facts := []any{"version", version(), "roles", names(parts), "environments", d.cfg.Game.Environments}
 	if d.public != nil {
 		facts = append(facts, "page", "http://"+d.public.Addr().String())
 	}
-	d.log.Info("muster runs", append(facts, "admin", "http://"+d.admin.Addr().String())...)
+	d.log.Info("muster runs", append(facts, "admin", "http://"+d.adminAddr)...)
 	if started != nil {
 		started()
 	}
@@ -73,10 +70,6 @@ func names(parts []part) []string {
 	return all
 }
 
-// databasePatience is how long a role that runs alone waits for its database. The bus and
-// the lease service have bounds of their own.
-const databasePatience = time.Minute
-
 // oneRole runs one line of the table. It needs a bus that reaches the other
 // roles: on one that stays inside the process it would hear and tell nobody.
 func (p *program) oneRole(ctx context.Context, cfg configs.Config, name string) error {
@@ -86,7 +79,7 @@ func (p *program) oneRole(ctx context.Context, cfg configs.Config, name string) 
 	}
 	for _, r := range roles() {
 		if r.name == name {
-			return p.roles(ctx, cfg, []role{r}, databasePatience)
+			return p.roles(ctx, cfg, []role{r})
 		}
 	}
 	return fmt.Errorf("no role is called %q", name)

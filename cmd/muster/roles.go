@@ -84,8 +84,9 @@ func buildListener(d *deps) (part, string, error) {
 			return part{}, "", err
 		}
 		all = append(all, l)
-		d.ready = append(d.ready, check{"events of " + string(env), l.Ready})
+		d.ready = append(d.ready, check{name: "events of " + string(env), ask: l.Ready})
 	}
+	d.leads()
 	return part{name: "listener", run: func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
 		for _, l := range all {
@@ -117,6 +118,7 @@ func buildRoster(d *deps) (part, string, error) {
 	if err != nil {
 		return part{}, "", err
 	}
+	d.leads()
 	return part{name: "roster", run: r.Run}, "", nil
 }
 
@@ -136,6 +138,7 @@ func buildNotifier(d *deps) (part, string, error) {
 	if err != nil {
 		return part{}, "", err
 	}
+	d.ready = append(d.ready, check{name: "feed", ask: n.Ready})
 	return part{name: "notifier", run: n.Run}, "", nil
 }
 
@@ -153,5 +156,7 @@ func buildBot(d *deps) (part, string, error) {
 	if err != nil {
 		return part{}, "", asSetting(fmt.Errorf("MUSTER_DISCORD_TOKEN or MUSTER_DISCORD_URL: %w", err))
 	}
+	// The others go on without Discord.
+	d.ready = append(d.ready, check{name: "discord", ask: b.Ready, aside: !d.alone})
 	return part{name: "bot", run: b.Run, optional: true}, "", nil
 }

@@ -8,6 +8,7 @@ import (
 	"muster/bus"
 	"muster/bus/metered"
 	"muster/bus/rabbit"
+	"muster/event"
 	"muster/lease"
 	"muster/lease/redis"
 	"muster/storage"
@@ -33,6 +34,10 @@ func (d *deps) useBus(b bus.Transport) error {
 		return errors.Join(err, b.Close())
 	}
 	d.bus = counting
+	d.busReady = func(ctx context.Context) error {
+		_, err := counting.Depth(ctx, event.QueueDispatcher)
+		return err
+	}
 	d.closers = append(d.closers, counting.Close)
 	return nil
 }
@@ -42,12 +47,19 @@ func (d *deps) useBus(b bus.Transport) error {
 func (d *deps) openBroker(ctx context.Context) error {
 	b, err := rabbit.Open(ctx, rabbit.Config{
 		URL: string(d.cfg.Bus.URL), Topology: topology(), Lasting: lasting(), Namespace: d.cfg.Bus.Namespace,
-		Log: d.log.With("part", "bus"), Registerer: d.registry,
+		OpenTimeout: d.patienceLeft(), Log: d.log.With("part", "bus"), Registerer: d.registry,
 	})
+	if errors.Is(err, rabbit.ErrUnreachable) {
+		return unreachable(d.cfg, "bus.url", err)
+	}
 	if err != nil {
 		return wrongSetting(d.cfg, "bus.url", err)
 	}
-	return d.useBus(b)
+	if err := d.useBus(b); err != nil {
+		return err
+	}
+	d.busReady = b.Ready
+	return nil
 }
 
 // openLease opens the lease service that the settings ask for.
@@ -64,13 +76,25 @@ func (d *deps) openLease(ctx context.Context) error {
 	}
 	locker, err := redis.Open(ctx, redis.Config{
 		URLs: urls, Terms: d.store, Prefix: d.cfg.Bus.Namespace + ":lease:", Log: d.log.With("part", "lease"),
+		StartWithin: d.patienceLeft(),
 	})
+	if errors.Is(err, redis.ErrUnreachable) {
+		return unreachable(d.cfg, "lease.urls", err)
+	}
 	if err != nil {
 		return wrongSetting(d.cfg, "lease.urls", err)
 	}
-	d.locker = locker
+	d.locker, d.leadReady = locker, locker.Ready
 	d.closers = append(d.closers, locker.Close)
 	return nil
+}
+
+// leads adds to readiness what a role needs that leads by a lease.
+func (d *deps) leads() {
+	if d.leadReady != nil {
+		d.ready = append(d.ready, check{name: "lease", ask: d.leadReady})
+		d.leadReady = nil // once is enough
+	}
 }
 
 func (d *deps) openSpool(ctx context.Context) error {

@@ -100,9 +100,12 @@ type Locker struct {
 	turns  map[string]chan struct{} // by name; holds one while someone here tries or leads
 }
 
+// ErrUnreachable says that no majority of the servers answered for StartWithin.
+var ErrUnreachable = errors.New("lease servers are missing")
+
 // Open connects. It waits until a majority of the servers answers, says so while
-// it does, and gives up after StartWithin or when ctx ends; ErrAccess it returns at
-// once. No error and no line
+// it does, and gives up after StartWithin, with ErrUnreachable, or when ctx ends;
+// ErrAccess it returns at once. No error and no line
 // of the log holds a password. go-redis' own log, which is one for the whole
 // process, is turned off: what matters of it is said through Config.Log.
 func Open(ctx context.Context, cfg Config) (*Locker, error) {
@@ -156,6 +159,16 @@ func (l *Locker) Acquire(ctx context.Context, name string) (lease.Lease, error) 
 			return nil, l.ended(ctx)
 		}
 	}
+}
+
+// Ready returns why no lease can be had or kept now, nil if one can: a majority of the
+// servers must answer.
+func (l *Locker) Ready(ctx context.Context) error {
+	missing, _, err := l.missing(ctx)
+	if err == nil && len(l.servers)-len(missing) < l.majority() {
+		return l.lacking(missing)
+	}
+	return err
 }
 
 // ended says why a wait is over.

@@ -312,10 +312,13 @@ func (l *Locker) await(ctx context.Context) error {
 			l.cfg.Log.Warn("waiting for lease servers", "need", l.majority(), "of", len(l.servers), "missing", missing)
 		}
 		if !pause(ctx, pollMax) {
-			return fmt.Errorf("lease servers are missing, %d of %d are needed: %s: %w", l.majority(), len(l.servers),
-				strings.Join(missing, "; "), context.Cause(ctx))
+			return fmt.Errorf("%w: %w", l.lacking(missing), context.Cause(ctx))
 		}
 	}
+}
+
+func (l *Locker) lacking(missing []string) error {
+	return fmt.Errorf("%w, %d of %d are needed: %s", ErrUnreachable, l.majority(), len(l.servers), strings.Join(missing, "; "))
 }
 
 // missing returns those that do not serve, with the reason, and how many of them
