@@ -196,6 +196,27 @@ func TestSilenceAndDownCountFromTheLastEvent(t *testing.T) {
 	}
 }
 
+// What happened in the last seconds had not come yet when a late stream broke.
+func TestAHoleOfALateStreamBeginsAsMuchEarlier(t *testing.T) {
+	for age, want := range map[time.Duration]time.Duration{time.Second: 0, 40 * time.Second: 40 * time.Second, time.Hour: 10 * time.Minute} {
+		l := newLab(t, 10)
+		l.connect()
+		for i := range 120 {
+			l.wait(time.Second)
+			l.event(10, event.Kill, i, age)
+			l.event(10, event.Experience, i, age)
+		}
+		l.event(10, event.Kill, 1, 5*time.Hour) // a replay tells nothing of the others
+		last := l.now
+		l.h.States(l.now) // it flows
+		l.h.Disconnected("gone")
+		l.wait(time.Second)
+		if got := last.Sub(l.want(10, event.StreamDown).Since); got != want {
+			t.Errorf("with events %s old it begins %s before the last one, want %s", age, got, want)
+		}
+	}
+}
+
 func TestAWorldThatTheGameCallsOfflineIsDownAndNotSuspected(t *testing.T) {
 	l := newLab(t, 1, 10)
 	l.connect()

@@ -70,6 +70,22 @@ func (w *worldHealth) quietSince(now time.Time) time.Duration {
 	return now.Sub(later(w.lastEvent, w.connectedAt))
 }
 
+// whole returns up to when the record of a world that has stopped is whole: its last
+// event, or earlier if events came late, for those that happened before it and had not
+// come yet come no more.
+func (w *worldHealth) whole() time.Time {
+	late := min(w.ages.quantile(w.lastEvent.Add(-lateSpan), 9, 10), lateMost) // some are older still: replays
+	if late <= lateSlack {
+		return w.lastEvent
+	}
+	return w.lastEvent.Add(-late)
+}
+
+// lateSlack is how old an event may be when it arrives and yet not be late: stamps are
+// whole seconds, and clocks differ. lateSpan is how far back is looked, lateMost how
+// late it counts as at most.
+const lateSlack, lateSpan, lateMost = 3 * time.Second, 30 * time.Second, 10 * time.Minute
+
 // become notes since when the world is as it is: for silent and down, since the
 // last event before, or since the subscription was last known to be whole.
 func (w *worldHealth) become(health event.StreamHealth, now time.Time) {
@@ -84,7 +100,7 @@ func (w *worldHealth) become(health event.StreamHealth, now time.Time) {
 	case isOff && !w.lapsedAt.IsZero():
 		w.since = w.lapsedAt
 	case isOff && !w.lastEvent.IsZero():
-		w.since = w.lastEvent
+		w.since = w.whole()
 	default:
 		w.since = now
 	}
@@ -157,7 +173,11 @@ func (a *ages) add(at time.Time, age time.Duration) {
 }
 
 // median returns the median age of what arrived after from, 0 if that is too little.
-func (a *ages) median(from time.Time) time.Duration {
+func (a *ages) median(from time.Time) time.Duration { return a.quantile(from, 1, 2) }
+
+// quantile returns the age that num of den of what arrived after from do not exceed, 0
+// if that is too little.
+func (a *ages) quantile(from time.Time, num, den int) time.Duration {
 	recent := make([]time.Duration, 0, len(a.ring))
 	for _, x := range a.ring {
 		if x.at.After(from) {
@@ -168,5 +188,5 @@ func (a *ages) median(from time.Time) time.Duration {
 		return 0
 	}
 	slices.Sort(recent)
-	return recent[len(recent)/2]
+	return recent[len(recent)*num/den]
 }

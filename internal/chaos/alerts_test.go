@@ -80,6 +80,27 @@ func told(t testing.TB, people *discord.Server, members []member) tally {
 	return all
 }
 
+// firstSign is how much later than the login itself a message may say that somebody
+// came, in seconds: where the broker has kept the login back and not what came after,
+// the first sign of life is told of.
+const firstSign = 5
+
+// sameComing returns the key in due of the login that key, of a message, is about; key
+// itself if there is none.
+func sameComing(key string, due map[string]moment) string {
+	if _, is := due[key]; is {
+		return key
+	}
+	second := secondOf(key)
+	who := key[:strings.LastIndexByte(key, '|')+1]
+	for before := second - 1; before >= second-firstSign; before-- {
+		if login := who + strconv.FormatInt(before, 10); due[login].second == before {
+			return login
+		}
+	}
+	return key
+}
+
 // Messages about who came this long before a blow may be late because of it, and may
 // be so this long after it; in seconds.
 const (

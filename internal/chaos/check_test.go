@@ -117,8 +117,8 @@ func (c *cluster) settlePresence(o *outcome) {
 // settleAlerts compares what members were told of w with what was due.
 func (c *cluster) settleAlerts(o *outcome, w window) {
 	all := c.history.read(c.t)
-	want := tally{}
-	for key, m := range due(c.members, all, c.linked) {
+	want, everDue := tally{}, due(c.members, all, c.linked)
+	for key, m := range everDue {
 		if w.holds(m.second) {
 			want[key]++
 		}
@@ -131,6 +131,7 @@ func (c *cluster) settleAlerts(o *outcome, w window) {
 	missing, extra := c.compare(want, spare, c.late.alerts, func() tally {
 		got := tally{}
 		for key, n := range told(c.t, c.people, c.members) {
+			key = sameComing(key, everDue)
 			if w.holds(secondOf(key)) {
 				got[key] += n
 			}
