@@ -12,7 +12,7 @@ import (
 	"muster/event"
 )
 
-// controlUngroup ends a group: its id follows.
+// controlUngroup ends a group: its id follows, and what was said when it was asked.
 const controlUngroup = controlVersion + "ungroup:"
 
 // group makes a list of players with a name, adds to it, takes away, or shows it.
@@ -113,26 +113,41 @@ func (b *Bot) showGroup(ctx context.Context, g alert.Group, head string) (messag
 	if len(lines) == 0 {
 		lines = append(lines, "Nobody is in it.")
 	}
-	m := box(list(lines, maxDescription), buttons(button{Label: "Delete the group", CustomID: controlUngroup + strconv.FormatInt(g.ID, 10), Style: styleDanger}))
+	m := box(list(lines, maxDescription), buttons(button{Label: "Delete the group…", CustomID: controlUngroup + strconv.FormatInt(g.ID, 10), Style: styleDanger}))
 	m.Content = cut(head, maxContent)
 	m.Embeds[0].Title = "📋 " + cut(escape(g.Name), 200)
 	return m, nil
 }
 
-// ungroup deletes a group.
+// ungroup deletes a group, once the asker has said so twice.
 func (b *Bot) ungroup(ctx context.Context, i *interaction, arg string) (message, error) {
-	id, err := strconv.ParseInt(arg, 10, 64)
-	if err != nil {
+	text, said, _ := strings.Cut(arg, ":")
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || said != "" && said != "yes" && said != "no" {
 		return b.oldControl(ctx, i, arg)
 	}
-	removed, err := b.cfg.Store.RemoveGroup(ctx, i.by, id)
-	switch {
-	case err != nil:
+	all, err := b.cfg.Store.Groups(ctx, i.by)
+	if err != nil {
 		return message{}, err
-	case !removed:
+	}
+	at := slices.IndexFunc(all, func(g alert.Group) bool { return g.ID == id })
+	if at < 0 {
 		return plain("There is no such group any more."), nil
 	}
-	return plain("🗑️ The group is deleted, and you are not told of it any more."), nil
+	name := "**" + escape(all[at].Name) + "**"
+	switch said {
+	case "no":
+		return b.showGroup(ctx, all[at], "")
+	case "":
+		return box("Delete the group "+name+" with its "+count(len(all[at].Members), "player", "players")+"? I tell you of none of them any more, "+
+			"unless you follow them otherwise.\n\nThis cannot be undone.",
+			buttons(button{Label: "Delete it", CustomID: controlUngroup + text + ":yes", Style: styleDanger},
+				button{Label: "Keep it", CustomID: controlUngroup + text + ":no"})), nil
+	}
+	if _, err := b.cfg.Store.RemoveGroup(ctx, i.by, id); err != nil {
+		return message{}, err
+	}
+	return plain("🗑️ The group " + name + " is deleted, and you are not told of it any more."), nil
 }
 
 // limited puts a bound that was reached into words.

@@ -144,7 +144,13 @@ func TestAWatchIsMutedLimitedAndRemovedFromTheList(t *testing.T) {
 	wants(t, c.press("Remove"), "Removed: **Leaders of", "(2)")
 
 	g := b.talk("/watch group name:Squad")
-	wants(t, g.press("Delete the group"), "deleted")
+	wants(t, g.press("Delete the group"), "Delete the group **Squad** with its ", "cannot be undone")
+	wants(t, g.press("Keep it"), "Squad", "Wren")
+	if groups, err := s.Groups(t.Context(), ana); err != nil || len(groups) != 1 {
+		t.Errorf("groups left after keeping it: %+v, %v", groups, err)
+	}
+	g.press("Delete the group")
+	wants(t, g.press("Delete it"), "**Squad** is deleted")
 	if groups, err := s.Groups(t.Context(), ana); err != nil || len(groups) != 0 {
 		t.Errorf("groups left: %+v, %v", groups, err)
 	}
