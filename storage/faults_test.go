@@ -419,7 +419,7 @@ func TestSessionsAreTheSameWhateverTheDSNSays(t *testing.T) {
 	for text, want := range map[string]string{
 		"SELECT @@time_zone": "+00:00",
 		"SELECT @@sql_mode LIKE '%STRICT_ALL_TABLES%' AND @@sql_mode LIKE '%NO_ZERO_DATE%'": "1",
-		"SELECT @@wait_timeout":                      "30",
+		"SELECT @@wait_timeout":                      "15",
 		"SELECT @@innodb_lock_wait_timeout":          "10",
 		"SELECT @@lock_wait_timeout":                 "20",
 		"SELECT @@collation_connection":              "utf8mb4_bin",

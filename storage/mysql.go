@@ -32,7 +32,7 @@ const (
 	// frozenLimit is how long the server keeps the transaction, and so the locks, of
 	// a process that has stopped in the middle of it. A connection idle in the pool
 	// is closed before.
-	frozenLimit = 30 * time.Second
+	frozenLimit = 15 * time.Second
 	idleLimit   = frozenLimit / 2
 	// lifeLimit makes connections follow a name that leads to another server.
 	lifeLimit = 3 * time.Minute
