@@ -3,7 +3,7 @@
 GO    ?= go
 TOOLS  = $(GO) tool -modfile=tools/go.mod
 
-.PHONY: told help demo build test test-mysql check lint chaos day bench web services-up services-down
+.PHONY: told help demo build test test-mysql check lint chaos day bench bench-pipeline web services-up services-down
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,12 @@ day: ## send ten million events, a day at full rate, through the whole chain (CO
 bench: ## run every benchmark; COUNT=10 for figures to compare with benchstat
 	@if [ -f .services/env ]; then set -a; . ./.services/env; set +a; fi; \
 	  $(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-1} ./...
+
+bench-pipeline: ## the chain over RabbitMQ, MariaDB and Redis: rate, latency, memory of each role (10 minutes)
+	@scripts/services run sh -c '$(GO) test -run "^$$" -bench ThroughRabbit -benchtime 1x ./dispatcher && \
+	  $(GO) test -run "^$$" -bench FrameToFeedApart -benchtime 20000x ./cmd/muster && \
+	  $(GO) test -run "^$$" -bench "Roles$$" -benchtime 1x ./cmd/muster && \
+	  $(GO) test -run "^$$" -bench Listen -benchtime 5x ./bus/rabbit'
 
 web: ## build the pages' files anew; commit notifier/web/dist afterwards
 	cd notifier/web && npm ci --no-audit --no-fund && npm run build

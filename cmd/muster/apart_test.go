@@ -26,6 +26,16 @@ func servers(t testing.TB) []string {
 		"MUSTER_LEASE_URLS=" + leases, "MUSTER_DATABASE_URL=" + storagetest.NewMySQL(t)}
 }
 
+// databaseOf returns the database that variables name.
+func databaseOf(env []string) (url string) {
+	for _, v := range env {
+		if value, ok := strings.CutPrefix(v, "MUSTER_DATABASE_URL="); ok {
+			url = value
+		}
+	}
+	return url
+}
+
 func TestEachRoleInAProcessOfItsOwnGivesTheSameFlow(t *testing.T) {
 	env := servers(t)
 	world, people := startGame(t, func(c *game.Config) { c.EventsPerSecond = 50 }), startDiscord(t)
@@ -89,12 +99,7 @@ func TestEachRoleInAProcessOfItsOwnGivesTheSameFlow(t *testing.T) {
 // somebody has made watched through another process.
 func friendsAreKnown(t *testing.T, env []string, of game.Person, feed *reader) {
 	t.Helper()
-	var database string
-	for _, v := range env {
-		if url, ok := strings.CutPrefix(v, "MUSTER_DATABASE_URL="); ok {
-			database = url
-		}
-	}
+	database := databaseOf(env)
 	db := storagetest.Raw(t, database)
 	until(t, "the friends are stored", func() bool {
 		return one[int](t, db, "SELECT COUNT(*) FROM friends WHERE owner_id = ?", of.ID) > 0

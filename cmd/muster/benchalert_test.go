@@ -46,12 +46,7 @@ func loginToMessage(b *testing.B, env []string, roles ...string) {
 		c.Worlds, c.Players, c.EventsPerSecond = []string{"1", "10", "40"}, 5000, alertOthers
 	})
 	env = append(env, settings("", world, "MUSTER_DISCORD_URL="+people.URL(), "MUSTER_DISCORD_TOKEN=token-of-the-test")[1:]...)
-	database := ""
-	for _, v := range env {
-		if url, ok := strings.CutPrefix(v, "MUSTER_DATABASE_URL="); ok {
-			database = url
-		}
-	}
+	database := databaseOf(env)
 	watched, others := fans(b, database, world, people)
 	procs := map[string]*proc{}
 	for _, role := range roles {

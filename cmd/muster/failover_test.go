@@ -126,11 +126,8 @@ func startFailover(t *testing.T) *failover {
 		c.PresenceEvery, c.CaptureEvery = 200*time.Millisecond, 5*time.Second
 	})
 	f.env = append(env, settings("", f.world)[1:]...)
-	for _, v := range env {
-		if after, ok := strings.CutPrefix(v, "MUSTER_DATABASE_URL="); ok {
-			f.url, f.db = after, storagetest.Raw(t, after)
-		}
-	}
+	f.url = databaseOf(env)
+	f.db = storagetest.Raw(t, f.url)
 	t.Cleanup(func() {
 		for i, m := range f.listeners {
 			if t.Failed() {

@@ -17,12 +17,7 @@ import (
 func TestTwoDispatchersAndTwoBotsKilledInTurnTellEverybodyOnce(t *testing.T) {
 	env := servers(t)
 	world, people := startGame(t, func(c *game.Config) { c.EventsPerSecond = 100 }), startDiscord(t)
-	database := ""
-	for _, v := range env {
-		if url, ok := strings.CutPrefix(v, "MUSTER_DATABASE_URL="); ok {
-			database = url
-		}
-	}
+	database := databaseOf(env)
 	env = append(env, settings("", world, "MUSTER_DISCORD_URL="+people.URL(), "MUSTER_DISCORD_TOKEN=token-of-the-test")[1:]...)
 	procs := map[string]*proc{}
 	run := func(name string) *proc {

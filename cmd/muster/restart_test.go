@@ -53,12 +53,7 @@ func followFifty(t *testing.T, database string, world *game.Server, user string)
 func TestRestartsOfEveryRoleTellNobodyAgain(t *testing.T) {
 	env := servers(t)
 	world, people := startGame(t, func(c *game.Config) { c.EventsPerSecond = 200 }), startDiscord(t)
-	database := ""
-	for _, v := range env {
-		if url, ok := strings.CutPrefix(v, "MUSTER_DATABASE_URL="); ok {
-			database = url
-		}
-	}
+	database := databaseOf(env)
 	user := people.Users()[0].ID
 	friends := followFifty(t, database, world, user)
 	env = append(env, settings("", world, "MUSTER_DISCORD_URL="+people.URL(), "MUSTER_DISCORD_TOKEN=token-of-the-test")[1:]...)
