@@ -20,8 +20,9 @@ func apart(b *testing.B, rate int, roles ...string) (procs map[string]*proc, pag
 	b.Helper()
 	env := servers(b)
 	people := startDiscord(b)
-	// Three quarters of the events of all platforms are on the one that is followed.
-	sim := startBinary(b, nil, "sim", "game", "--addr=127.0.0.1:0", "--events="+strconv.Itoa(rate*4/3))
+	// Fewer players would come to the end of what they can do in a second, and go on in
+	// bursts. Three quarters of the events of all platforms are on the one that is followed.
+	sim := startBinary(b, nil, "sim", "game", "--addr=127.0.0.1:0", "--players=3000", "--events="+strconv.Itoa(rate*4/3))
 	env = append(env, "MUSTER_GAME_STREAM_URL="+sim.out.find(b, `MUSTER_GAME_STREAM_URL=(\S+)`),
 		"MUSTER_GAME_QUERY_URL="+sim.out.find(b, `MUSTER_GAME_QUERY_URL=(\S+)`), "MUSTER_GAME_SERVICE_ID=bench",
 		"MUSTER_DISCORD_URL="+people.URL(), "MUSTER_DISCORD_TOKEN=token-of-the-test",
@@ -38,7 +39,8 @@ func apart(b *testing.B, rate int, roles ...string) (procs map[string]*proc, pag
 // events/s: the game's WebSocket, the listener, a quorum queue, the dispatcher's
 // commit in MariaDB, the broadcast of the feed and the notifier's SSE, each role in
 // a process of its own. The baseline is what one of its three hops costs: a bare
-// publish and consume through a quorum queue of the same broker, at the same rate.
+// publish and consume through a quorum queue of the same broker, at the same rate and in
+// the simulated game's bursts.
 func BenchmarkFrameToFeedApart(b *testing.B) {
 	const rate = 1000
 	hop := map[string]float64{}
@@ -51,8 +53,12 @@ func BenchmarkFrameToFeedApart(b *testing.B) {
 	})
 }
 
+// burstsEach is how often the simulated game sends what has happened.
+const burstsEach = 50 * time.Millisecond
+
 // bareHop publishes b.N messages at a rate, each confirmed, and takes the time from
-// before the publish to the arrival.
+// before the publish to the arrival. They come in bursts, as the game's events do, which
+// count from the burst's beginning: so do frames that arrive together.
 func bareHop(b *testing.B, rate int, keep map[string]float64) {
 	broker := os.Getenv("MUSTER_TEST_AMQP_URL")
 	if broker == "" {
@@ -91,13 +97,17 @@ func bareHop(b *testing.B, rate int, keep map[string]float64) {
 		}
 		arrived <- nil
 	}()
-	tick := time.NewTicker(time.Second / time.Duration(rate))
+	tick := time.NewTicker(burstsEach)
 	defer tick.Stop()
 	b.ResetTimer()
-	for range took {
-		<-tick.C
+	var now time.Time
+	for i := range took {
+		if i%(rate*int(burstsEach)/int(time.Second)) == 0 {
+			<-tick.C
+			now = time.Now()
+		}
 		body := make([]byte, 400)
-		binary.BigEndian.PutUint64(body, uint64(time.Now().UnixNano()))
+		binary.BigEndian.PutUint64(body, uint64(now.UnixNano()))
 		if err := pub.Publish("", queue, true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: body}); err != nil {
 			b.Fatal(err)
 		}

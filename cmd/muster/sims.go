@@ -11,15 +11,19 @@ import (
 
 // simGameArgs are the flags of the simulated game.
 type simGameArgs struct {
-	Addr   string  `default:"127.0.0.1:8091" help:"Where to serve stream, queries and control."`
-	Seed   int64   `default:"1" help:"Seed of every name, id and event."`
-	Events float64 `default:"25" help:"Events of fighting per second, over all worlds."`
-	Static string  `default:"" type:"existingdir" placeholder:"DIR" help:"Folder with the game's tables (weapon_items.json, ...) and recordings to replay."`
+	Addr    string  `default:"127.0.0.1:8091" help:"Where to serve stream, queries and control."`
+	Seed    int64   `default:"1" help:"Seed of every name, id and event."`
+	Events  float64 `default:"25" help:"Events of fighting per second, over all worlds."`
+	Players int     `default:"0" help:"Characters of a full world, 12 to 5000; 0 for 120. Many events a second need many players."`
+	Static  string  `default:"" type:"existingdir" placeholder:"DIR" help:"Folder with the game's tables (weapon_items.json, ...) and recordings to replay."`
 }
 
 func (a simGameArgs) config(log *slog.Logger) game.Config {
 	cfg := game.DefaultConfig()
 	cfg.Seed, cfg.EventsPerSecond, cfg.StaticDir, cfg.Log = a.Seed, a.Events, a.Static, log
+	if a.Players != 0 {
+		cfg.Players = a.Players
+	}
 	return cfg
 }
 
