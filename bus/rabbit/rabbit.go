@@ -158,7 +158,7 @@ type Bus struct {
 var _ bus.Transport = (*Bus)(nil)
 
 // ErrUnreachable says that no broker answered for OpenTimeout.
-var ErrUnreachable = errors.New("no broker answers")
+var ErrUnreachable = errors.New("no broker")
 
 // Open connects, declares the topology, and returns a Bus. A broker that does not
 // answer is tried again for OpenTimeout, and the log says so; then the error wraps

@@ -48,8 +48,13 @@ func TestKilledAtAnyMomentNothingSeenIsLostAndNobodyIsToldTwice(t *testing.T) {
 		c.saw(feed)
 		m, feed = c.start()
 	}
-	c.comeAndGo(feed)
+	last := c.comeAndGo(feed)
 	db := storagetest.Raw(t, database)
+	for _, p := range last { // nothing is killed any more
+		until(t, p.Name+" is known to be on", func() bool {
+			return one[int](t, db, "SELECT COUNT(*) FROM presence WHERE character_id = ? AND online = 1", p.ID) > 0
+		})
+	}
 	// The turns that the dead had begun they hold for a minute. That minute is over.
 	if _, err := db.ExecContext(t.Context(), "PRAGMA busy_timeout = 10000; UPDATE alert_turns SET held_ns = 0, due_ns = 1 WHERE due_ns IS NOT NULL"); err != nil {
 		t.Fatal(err)
@@ -120,18 +125,20 @@ func (c *crash) strangers() (off []game.Person) {
 	return off
 }
 
-// comeAndGo has friends come online among the fighting, and returns a random
-// moment after the last of them.
-func (c *crash) comeAndGo(feed *reader) {
+// comeAndGo has friends come online among the fighting, and returns them a random
+// moment after the last one.
+func (c *crash) comeAndGo(feed *reader) (sent []game.Person) {
 	c.t.Helper()
 	n := len(feed.wait(c.t, 20+rand.IntN(200)))
 	for range min(2, len(c.away)) {
 		p := c.away[0]
 		c.away = c.away[1:]
 		c.ordered[p.ID] = time.Now()
+		sent = append(sent, p)
 		post(c.t, c.game+"/sim/login", map[string]string{"character": p.ID})
 	}
 	feed.wait(c.t, n+rand.IntN(40))
+	return sent
 }
 
 func (c *crash) saw(feed *reader) {
