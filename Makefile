@@ -29,7 +29,7 @@ check: ## gofmt, vet, lint and every test; servers only if services-up has start
 lint: ## run golangci-lint as tools/go.mod pins it
 	$(TOOLS) golangci-lint run
 
-chaos: ## kill, suspend and cut off every role and server in turn (an hour); WRITE=1 writes the table down
+chaos: ## kill, suspend and cut off every role and server in turn (25 minutes); WRITE=1 writes the table down
 	$(GO) test -race -count=1 -timeout=150m -v ./internal/chaos -full $(if $(WRITE),-write=$(CURDIR)/docs/verification.md)
 
 day: ## send ten million events, a day at full rate, through the whole chain (COUNT=1000000 for fewer)
@@ -39,7 +39,7 @@ bench: ## run every benchmark; COUNT=10 for figures to compare with benchstat
 	@if [ -f .services/env ]; then set -a; . ./.services/env; set +a; fi; \
 	  $(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-1} ./...
 
-bench-pipeline: ## the chain over RabbitMQ, MariaDB and Redis: rate, latency, memory of each role (10 minutes)
+bench-pipeline: ## the chain over RabbitMQ, MariaDB and Redis: rate, latency, memory of each role (5 minutes)
 	@scripts/services run sh -c '$(GO) test -run "^$$" -bench ThroughRabbit -benchtime 1x ./dispatcher && \
 	  $(GO) test -run "^$$" -bench FrameToFeedApart -benchtime 20000x ./cmd/muster && \
 	  $(GO) test -run "^$$" -bench "Roles$$" -benchtime 1x ./cmd/muster && \

@@ -62,22 +62,23 @@ func told(got event.Recorded) string {
 	return fmt.Sprint(got.New, len(got.Changes), got.Alerts, got.Unresolved, len(got.Streams))
 }
 
-// throughProxy opens a store whose connections a test can break. Faults are noticed
+// throughProxy opens a store whose connections a test can break, with what params, of
+// the DSN, say beside. The last result goes to the server directly. Faults are noticed
 // by cut connections, never by waiting.
-func throughProxy(t *testing.T) (*storage.Store, *cutproxy.Proxy, *sql.DB) {
+func throughProxy(t *testing.T, params string) (*storage.Store, *cutproxy.Proxy, *sql.DB) {
 	t.Helper()
 	url := storagetest.NewMySQL(t)
 	direct := strings.TrimPrefix(url, "mysql:")
 	addr := direct[strings.Index(direct, "(")+1 : strings.Index(direct, ")")]
 	proxy := cutproxy.New(t, "tcp", addr)
 	storagetest.Open(t, url)
-	return storagetest.Open(t, "mysql:"+proxy.DSN(direct)), proxy, storagetest.Raw(t, url)
+	return storagetest.Open(t, "mysql:"+proxy.DSN(direct)+params), proxy, storagetest.Raw(t, url)
 }
 
 func TestACommitThatNobodyAnsweredIsToldAsItWas(t *testing.T) {
 	for _, arrives := range []bool{true, false} {
 		t.Run(fmt.Sprintf("arrives=%t", arrives), func(t *testing.T) {
-			s, proxy, db := throughProxy(t)
+			s, proxy, db := throughProxy(t, "")
 			if _, _, err := s.AddWatch(t.Context(), alert.Watch{User: 1, Kind: alert.WatchCharacter, Character: 5, CreatedAt: benchDay}); err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +129,7 @@ func TestACommitThatNobodyAnsweredIsToldAsItWas(t *testing.T) {
 }
 
 func TestAWishWhoseAnswerWasLostCountsAsGranted(t *testing.T) {
-	s, proxy, db := throughProxy(t)
+	s, proxy, db := throughProxy(t, "")
 	steps := []struct {
 		what  string
 		do    func() (bool, error)

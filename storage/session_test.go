@@ -4,28 +4,17 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 	"testing"
 
 	"muster/event"
 	"muster/internal/cutproxy"
-	"muster/storage"
-	"muster/storage/storagetest"
 )
 
-// behindHole opens a store whose server can fall silent, and which would wait an hour
-// for an answer. The last result goes to the server directly.
-func behindHole(t *testing.T) (*storage.Store, *cutproxy.Proxy, *sql.DB) {
-	t.Helper()
-	url := storagetest.NewMySQL(t)
-	storagetest.Open(t, url)
-	direct := strings.TrimPrefix(url, "mysql:")
-	proxy := cutproxy.New(t, "tcp", direct[strings.Index(direct, "(")+1:strings.Index(direct, ")")])
-	return storagetest.Open(t, "mysql:"+proxy.DSN(direct)+"?readTimeout=1h"), proxy, storagetest.Raw(t, url)
-}
+// patient makes a store wait an hour for an answer.
+const patient = "?readTimeout=1h"
 
 func TestWhoHasGoneWaitsForNoCommit(t *testing.T) {
-	s, proxy, db := behindHole(t)
+	s, proxy, db := throughProxy(t, patient)
 	ctx, leave := context.WithCancel(t.Context())
 	rec := event.Record{Events: logins(0, 5)}
 	_, err := s.Record(ctx, benchDay, rec, func(context.Context, *sql.Tx) error {
@@ -55,7 +44,7 @@ func TestWhoHasGoneWaitsForNoCommit(t *testing.T) {
 }
 
 func TestAnErrorWaitsForNoRollback(t *testing.T) {
-	s, proxy, _ := behindHole(t)
+	s, proxy, _ := throughProxy(t, patient)
 	wrong := errors.New("the queue is gone")
 	_, err := s.Record(t.Context(), benchDay, event.Record{Events: logins(0, 5)}, func(context.Context, *sql.Tx) error {
 		proxy.Set(cutproxy.Swallow)
