@@ -1,7 +1,7 @@
 package main
 
 import (
-	"strconv"
+	"cmp"
 	"strings"
 	"testing"
 	"time"
@@ -48,22 +48,30 @@ func followFifty(t *testing.T, database string, world *game.Server, user string)
 	return all
 }
 
-// TestRestartsOfEveryRoleTellNobodyAgain kills each role in turn while 50 players whom
-// somebody follows are on.
+// TestRestartsOfEveryRoleTellNobodyAgain kills each role in turn, or the one process
+// that has them all, while 50 players whom somebody follows are on.
 func TestRestartsOfEveryRoleTellNobodyAgain(t *testing.T) {
-	env := servers(t)
+	t.Run("roles apart", func(t *testing.T) {
+		restarts(t, servers(t), "dispatcher", "notifier", "bot", "roster", "listener")
+	})
+	t.Run("one process", func(t *testing.T) {
+		restarts(t, []string{"MUSTER_DATABASE_URL=sqlite:" + t.TempDir() + "/muster.db"}, "all")
+	})
+}
+
+func restarts(t *testing.T, env []string, roles ...string) {
 	world, people := startGame(t, func(c *game.Config) { c.EventsPerSecond = 200 }), startDiscord(t)
 	database := databaseOf(env)
 	user := people.Users()[0].ID
 	friends := followFifty(t, database, world, user)
 	env = append(env, settings("", world, "MUSTER_DISCORD_URL="+people.URL(), "MUSTER_DISCORD_TOKEN=token-of-the-test")[1:]...)
-	roles := []string{"dispatcher", "notifier", "bot", "roster", "listener"}
 	procs := map[string]*proc{}
 	for _, role := range roles {
 		procs[role] = start(t, "muster", env, role)
 	}
-	procs["bot"].err.find(t, "commands registered")
-	procs["listener"].err.find(t, "state=reconciling")
+	with := func(role string) *proc { return cmp.Or(procs[role], procs["all"]) }
+	with("bot").err.find(t, "commands registered")
+	with("listener").err.find(t, "state=reconciling")
 	for _, p := range friends {
 		if err := world.Login(p.ID); err != nil {
 			t.Fatal(err)
@@ -73,20 +81,20 @@ func TestRestartsOfEveryRoleTellNobodyAgain(t *testing.T) {
 	until(t, "all 50 are told of", func() bool { return one[int](t, db, "SELECT COUNT(*) FROM alerts WHERE state = 1") == 50 })
 	before := people.DMs(user)
 
-	feed := follow(t, procs["notifier"].err.find(t, `muster runs.* page=(\S+)`), "")
+	feed := follow(t, with("notifier").err.find(t, `muster runs.* page=(\S+)`), "")
 	for _, role := range roles {
 		if err := procs[role].cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		_ = procs[role].wait(t)
 		procs[role] = start(t, "muster", env, role)
-		procs[role].err.find(t, map[string]string{"bot": "connected to discord", "roster": "msg=leading", "listener": "state=reconciling"}[role])
-		if role == "notifier" {
+		procs[role].err.find(t, map[string]string{"bot": "connected to discord", "roster": "msg=leading", "listener": "state=reconciling", "all": "state=reconciling"}[role])
+		if role == "notifier" || role == "all" {
 			feed = follow(t, procs[role].err.find(t, `muster runs.* page=(\S+)`), "")
 		}
 		feed.waitPast(t, time.Now().Add(2*time.Second)) // all give signs of life
 	}
-	procs["roster"].err.find(t, "presence corrected after a hole")
+	with("roster").err.find(t, "presence corrected after a hole")
 	feed.waitPast(t, time.Now().Add(2*time.Second))
 
 	if n := one[int](t, db, "SELECT COUNT(*) FROM alerts"); n != 50 {
@@ -103,7 +111,7 @@ func TestRestartsOfEveryRoleTellNobodyAgain(t *testing.T) {
 	}
 	on := one[int](t, db, "SELECT COUNT(*) FROM presence JOIN alerts USING (character_id) WHERE online = 1")
 	if on != 50 {
-		t.Errorf("%s count as on, want 50", strconv.Itoa(on))
+		t.Errorf("%d count as on, want 50", on)
 	}
 }
 
