@@ -3,10 +3,13 @@ package day
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,11 +19,36 @@ import (
 // and how old it is.
 type reader struct {
 	mu      sync.Mutex
-	ids     []uint64 // hashes
-	dropped int64    // as the feed says
+	ids     []feedID
+	dropped int64 // as the feed says
 	ages    []time.Duration
 	err     error
 	changed chan struct{} // holds a token after something came
+}
+
+// A feedID is an id of the feed, whole: shortened to a hash, the ids of a batch, which
+// are a nanosecond apart, met each other once in some fifty runs.
+type feedID struct {
+	at  uint64 // receipt, nanoseconds
+	key uint32
+}
+
+func parseFeedID(id string) (feedID, error) {
+	var f feedID
+	head, tail, _ := strings.Cut(id, "-")
+	at, err := strconv.ParseUint(head, 16, 64)
+	if err != nil || len(head) != 16 {
+		return f, fmt.Errorf("id %q", id)
+	}
+	key, err := strconv.ParseUint(tail, 16, 32)
+	if err != nil || len(tail) != 8 {
+		return f, fmt.Errorf("id %q", id)
+	}
+	return feedID{at, uint32(key)}, nil
+}
+
+func (f feedID) compare(g feedID) int {
+	return cmp.Or(cmp.Compare(f.at, g.at), cmp.Compare(f.key, g.key))
 }
 
 // follow opens the feed and returns once it has said hello.
@@ -75,7 +103,9 @@ func (r *reader) read(body *bufio.Reader, hello chan struct{}) error {
 				}
 			case "heartbeat", "stream", "names", "drain":
 			default:
-				r.take(string(id), time.Now())
+				if err := r.take(string(id), time.Now()); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -93,17 +123,20 @@ func (r *reader) lag(data []byte) error {
 	return nil
 }
 
-// take notes an event. Its id begins with the time of its receipt in nanoseconds.
-func (r *reader) take(id string, now time.Time) {
-	at, _ := strconv.ParseUint(id[:min(16, len(id))], 16, 64)
-	key, _ := strconv.ParseUint(id[min(17, len(id)):], 16, 32)
+// take notes an event.
+func (r *reader) take(id string, now time.Time) error {
+	f, err := parseFeedID(id)
+	if err != nil {
+		return err
+	}
 	r.mu.Lock()
-	r.ids = append(r.ids, at*1_000_003^key)
+	r.ids = append(r.ids, f)
 	if len(r.ids)%100 == 0 {
-		r.ages = append(r.ages, now.Sub(time.Unix(0, int64(at))))
+		r.ages = append(r.ages, now.Sub(time.Unix(0, int64(f.at))))
 	}
 	r.mu.Unlock()
 	r.signal()
+	return nil
 }
 
 func (r *reader) signal() {
@@ -140,7 +173,7 @@ func (r *reader) seen() (came, twice, dropped int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := slices.Clone(r.ids)
-	slices.Sort(all)
+	slices.SortFunc(all, feedID.compare)
 	return int64(len(all)), int64(len(all) - len(slices.Compact(all))), r.dropped
 }
 
@@ -154,4 +187,23 @@ func (r *reader) quarter(n int) (p50, p99 time.Duration) {
 	}
 	slices.Sort(part)
 	return part[len(part)/2], part[len(part)*99/100]
+}
+
+func TestIDsOfABatchStayApart(t *testing.T) {
+	var r reader
+	r.changed = make(chan struct{}, 1)
+	// The first two have one value of time*1000003^key, the hash that was here.
+	for _, id := range []string{"187b2c3d4e5f6001-00000000", "187b2c3d4e5f6002-0011c6c5", "187b2c3d4e5f6002-00000001", "187b2c3d4e5f6002-00000001"} {
+		if err := r.take(id, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if came, twice, _ := r.seen(); came != 4 || twice != 1 {
+		t.Errorf("%d came, %d twice, want 4 and 1", came, twice)
+	}
+	for _, id := range []string{"", "-", "187b2c3d4e5f6001", "187b2c3d4e5f6001-0", "187b2c3d4e5f600g-00000000", "87b2c3d4e5f6001-000000000"} {
+		if err := r.take(id, time.Now()); err == nil {
+			t.Errorf("id %q was taken", id)
+		}
+	}
 }

@@ -1,7 +1,7 @@
 // Command testreport reads "go test -json" from its input and prints what a
 // person wants to see of it: each package's line, the output of what failed, why
-// something was skipped, with -longest which tests took longest, and at last how
-// many tests there were. It ends with status 1 when anything failed, when nothing
+// something was skipped, with -longest which tests took longest, once more what the
+// failed tests said, and at last how many tests there were. It ends with status 1 when anything failed, when nothing
 // ran, and with -noskip when anything was skipped.
 //
 //	go test -json ./... | go run ./internal/testreport
@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -29,6 +30,7 @@ func main() {
 		os.Exit(1)
 	}
 	r.longest(*long)
+	r.again()
 	fmt.Fprintf(r.out, "%d passed, %d failed, %d skipped\n", r.passed, r.broken, r.skipped)
 	if r.failed || r.passed == 0 || *noSkip && r.skipped > 0 {
 		os.Exit(1)
@@ -53,6 +55,7 @@ type report struct {
 	// Tests, subtests counted too.
 	passed, broken, skipped int
 	took                    []change // the end of each test that is no subtest
+	said                    []string // what the failed tests said, in short
 }
 
 // maxLine bounds one line of the input, in bytes.
@@ -93,6 +96,8 @@ func (r *report) judge(c change) {
 		r.failed = true
 		if c.Test != "" {
 			r.broken++
+			r.said = append(r.said, "FAIL\t"+c.Package+"\t"+c.Test+"\n")
+			r.said = append(r.said, verdicts(r.outputs[key])...)
 		}
 		fmt.Fprint(r.out, strings.Join(r.outputs[key], ""))
 		delete(r.outputs, key)
@@ -137,6 +142,34 @@ func (r *report) longest(n int) {
 	for _, c := range r.took[:min(n, len(r.took))] {
 		fmt.Fprintf(r.out, "%6.1f s\t%s\t%s\n", c.Elapsed, c.Package, c.Test)
 	}
+}
+
+// again prints what the failed tests said in their own lines. Where they failed, the
+// logs of their servers stand between it and the end, and whoever reads a report from
+// its end does not come so far.
+func (r *report) again() {
+	for _, line := range r.said {
+		fmt.Fprint(r.out, line)
+	}
+}
+
+// mostVerdicts bounds what is said again of one test, in lines.
+const mostVerdicts = 15
+
+var (
+	ofTest = regexp.MustCompile(`^ +\w+_test\.go:\d+: `)
+	ofRun  = regexp.MustCompile(`^(panic: |fatal error: |WARNING: DATA RACE)`)
+)
+
+// verdicts returns the last lines that a test file wrote, and why a process died.
+func verdicts(lines []string) []string {
+	var own []string
+	for _, line := range lines {
+		if ofTest.MatchString(line) || ofRun.MatchString(line) {
+			own = append(own, line)
+		}
+	}
+	return own[max(0, len(own)-mostVerdicts):]
 }
 
 // why returns what a skipped test gave as its reason.

@@ -85,3 +85,24 @@ func TestLongest(t *testing.T) {
 		t.Errorf("got %d lines of 2 tests", got)
 	}
 }
+
+func TestWhatFailedIsSaidAgainAtTheEnd(t *testing.T) {
+	var out strings.Builder
+	r := report{out: &out, outputs: make(map[string][]string)}
+	output := func(text string) string {
+		return `{"Action":"output","Package":"p","Test":"TestC","Output":"` + text + `\n"}` + "\n"
+	}
+	in := strings.Repeat(output("    c_test.go:7: earlier"), 2*mostVerdicts) + output("=== RUN   TestC") +
+		output("    c_test.go:9: got 1, want 2") + output("    servers.go:12: the log of the broker") +
+		output("        a line of it") + output("panic: boom") + `{"Action":"fail","Package":"p","Test":"TestC"}` + "\n" + passed
+	if err := r.read(strings.NewReader(in)); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	r.again()
+	want := "FAIL\tp\tTestC\n" + strings.Repeat("    c_test.go:7: earlier\n", mostVerdicts-2) +
+		"    c_test.go:9: got 1, want 2\npanic: boom\n"
+	if out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
