@@ -93,8 +93,9 @@ func (d *realDirectory) ReadFriends(ctx context.Context, owner event.CharacterID
 
 // A conversation is one private answer that components change.
 type conversation struct {
-	b   *bench
-	msg discord.Message
+	b    *bench
+	msg  discord.Message
+	form string // title of the form that write filled in last
 }
 
 // talk types a command and keeps its answer.
@@ -138,6 +139,7 @@ func (c *conversation) write(label string, values map[string]string) string {
 	if err != nil || a.Modal == nil {
 		c.b.t.Fatalf("%s opens no form: %+v, %v\n%s", label, a, err, c.b.logs)
 	}
+	c.form = a.Modal.Title
 	a, err = c.b.sim.SubmitModal(c.b.ctx(), discord.ModalInput{User: ana.String(), Interaction: a.InteractionID, Values: values})
 	if err != nil {
 		c.b.t.Fatalf("%s: %v\n%s", label, err, c.b.logs)

@@ -29,6 +29,7 @@ func TestEverySettingCanBeSeenAndChangedByClicking(t *testing.T) {
 	wants(t, c.press("In quiet hours", "silent"), "23:00 to 07:00, without a sound")
 	wants(t, c.press(menu, "quiet"), "without a sound")
 	wants(t, c.write("Set the hours", map[string]string{"from": "22:30", "to": "6"}), "22:30 to 06:00")
+	wants(t, c.form, "by the clock of Denver")
 	wants(t, c.write("Set the hours", map[string]string{"from": "late", "to": "6"}), "write times like 23:00")
 	c.press("Back")
 
