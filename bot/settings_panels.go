@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -365,7 +366,7 @@ func (b *Bot) openForm(ctx context.Context, i *interaction, arg string) (form, e
 		if q.IsZero() {
 			q = alert.QuietHours{From: 23 * 60, To: 7 * 60}
 		}
-		return ask(controlVersion+"said:hours", clip("Quiet hours, by the clock of "+clockOf(p.Zone), 45),
+		return ask(controlVersion+"said:hours", "Quiet hours, by the clock of "+cityOf(cmp.Or(p.Zone, "UTC")),
 			input{CustomID: "from", Label: "From", Value: q.From.String(), Placeholder: "23:00", MaxLength: 5},
 			input{CustomID: "to", Label: "To", Value: q.To.String(), Placeholder: "07:00", MaxLength: 5}), nil
 	case "zone":
@@ -415,14 +416,6 @@ func (b *Bot) mistake(ctx context.Context, i *interaction, panel, text string) (
 	m, err := b.showSettings(ctx, i, panel)
 	m.Content = "⚠️ " + escape(text)
 	return m, err
-}
-
-// clockOf names the zone that somebody's hours are read in.
-func clockOf(zone string) string {
-	if zone == "" {
-		return "UTC"
-	}
-	return cityOf(zone)
 }
 
 // cityOf names a zone for people: "America/New_York" is "New York".

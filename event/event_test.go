@@ -3,6 +3,7 @@ package event_test
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,6 +128,19 @@ func TestFeedIDsAreOrderedAsText(t *testing.T) {
 	a, b := event.FeedID(arrival, e.Key()), event.FeedID(arrival.Add(1), e.Key())
 	if a >= b || a != event.FeedID(arrival, e.Key()) {
 		t.Errorf("%s, then %s", a, b)
+	}
+}
+
+func TestAFeedIDGivesItsTimeBack(t *testing.T) {
+	id := event.FeedID(arrival, event.Key{1, 2, 3, 4, 5})
+	if at, ok := event.FeedIDTime(id); !ok || !at.Equal(arrival) {
+		t.Errorf("%s gives %v, %t, want %v", id, at, ok, arrival)
+	}
+	for _, bad := range []string{"", "-", id + "0", id[1:], strings.ToUpper(id[:16]) + "-0000000g", "-" + id[1:],
+		strings.Replace(id, "-", "0", 1), "8000000000000000-00000000", strings.Repeat("é", 12) + "-"} {
+		if at, ok := event.FeedIDTime(bad); ok {
+			t.Errorf("%q gives %v", bad, at)
+		}
 	}
 }
 

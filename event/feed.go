@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -92,4 +94,17 @@ const FeedIDLen = 25
 func AppendFeedID(b []byte, receivedAt time.Time, k Key) []byte {
 	b = hex.AppendEncode(b, binary.BigEndian.AppendUint64(nil, uint64(receivedAt.UnixNano())))
 	return hex.AppendEncode(append(b, '-'), k[:4])
+}
+
+// FeedIDTime returns the time of receipt in a feed's id, false if id is not of the
+// shape that FeedID makes.
+func FeedIDTime(id string) (time.Time, bool) {
+	if len(id) != FeedIDLen || id[16] != '-' || strings.Trim(id[:16]+id[17:], "0123456789abcdef") != "" {
+		return time.Time{}, false
+	}
+	nanos, err := strconv.ParseInt(id[:16], 16, 64)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return time.Unix(0, nanos).UTC(), true
 }

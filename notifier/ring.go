@@ -2,7 +2,6 @@ package notifier
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"muster/event"
@@ -46,19 +45,6 @@ func newRing(maxAge time.Duration, maxBytes int, now time.Time) *ring {
 
 // pointID is the id of a moment at which there need not be an event.
 func pointID(t time.Time) string { return fmt.Sprintf("%016x-00000000", uint64(t.UnixNano())) }
-
-// parsePoint returns the time in an id, false if id is not of the shape that
-// event.FeedID makes.
-func parsePoint(id string) (time.Time, bool) {
-	if len(id) != 25 || id[16] != '-' || strings.Trim(id[:16]+id[17:], "0123456789abcdef") != "" {
-		return time.Time{}, false
-	}
-	var nanos uint64
-	if _, err := fmt.Sscanf(id[:16], "%x", &nanos); err != nil || nanos > 1<<63-1 {
-		return time.Time{}, false
-	}
-	return time.Unix(0, int64(nanos)).UTC(), true
-}
 
 // next is the position the next event will get.
 func (r *ring) next() uint64 { return r.first + uint64(len(r.entries)) }
@@ -175,7 +161,7 @@ func (r *ring) resume(id string, now time.Time) resumption {
 	if id == r.start && r.first <= r.startPos {
 		return resumption{from: id, position: r.startPos, complete: true}
 	}
-	at, ok := parsePoint(id)
+	at, ok := event.FeedIDTime(id)
 	if !ok || at.After(now.Add(clockSkew)) {
 		return resumption{position: r.first}
 	}

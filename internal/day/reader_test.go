@@ -3,16 +3,15 @@ package day
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"muster/event"
 )
 
 // A reader follows the feed as a stranger would. What it sees of an event is its id
@@ -28,28 +27,9 @@ type reader struct {
 
 // A feedID is an id of the feed, whole: shortened to a hash, the ids of a batch, which
 // are a nanosecond apart, met each other once in some fifty runs.
-type feedID struct {
-	at  uint64 // receipt, nanoseconds
-	key uint32
-}
+type feedID [event.FeedIDLen]byte
 
-func parseFeedID(id string) (feedID, error) {
-	var f feedID
-	head, tail, _ := strings.Cut(id, "-")
-	at, err := strconv.ParseUint(head, 16, 64)
-	if err != nil || len(head) != 16 {
-		return f, fmt.Errorf("id %q", id)
-	}
-	key, err := strconv.ParseUint(tail, 16, 32)
-	if err != nil || len(tail) != 8 {
-		return f, fmt.Errorf("id %q", id)
-	}
-	return feedID{at, uint32(key)}, nil
-}
-
-func (f feedID) compare(g feedID) int {
-	return cmp.Or(cmp.Compare(f.at, g.at), cmp.Compare(f.key, g.key))
-}
+func (f feedID) compare(g feedID) int { return bytes.Compare(f[:], g[:]) }
 
 // follow opens the feed and returns once it has said hello.
 func follow(t *testing.T, page, query string) *reader {
@@ -125,14 +105,14 @@ func (r *reader) lag(data []byte) error {
 
 // take notes an event.
 func (r *reader) take(id string, now time.Time) error {
-	f, err := parseFeedID(id)
-	if err != nil {
-		return err
+	at, ok := event.FeedIDTime(id)
+	if !ok {
+		return fmt.Errorf("id %q", id)
 	}
 	r.mu.Lock()
-	r.ids = append(r.ids, f)
+	r.ids = append(r.ids, feedID([]byte(id)))
 	if len(r.ids)%100 == 0 {
-		r.ages = append(r.ages, now.Sub(time.Unix(0, int64(f.at))))
+		r.ages = append(r.ages, now.Sub(at))
 	}
 	r.mu.Unlock()
 	r.signal()

@@ -1,8 +1,8 @@
 // Command testreport reads "go test -json" from its input and prints what a
 // person wants to see of it: each package's line, the output of what failed, why
 // something was skipped, with -longest which tests took longest, once more what the
-// failed tests said, and at last how many tests there were. It ends with status 1 when anything failed, when nothing
-// ran, and with -noskip when anything was skipped.
+// failed tests said, and at last how many tests there were. It ends with status 1
+// when anything failed, when nothing ran, and with -noskip when anything was skipped.
 //
 //	go test -json ./... | go run ./internal/testreport
 package main
