@@ -22,6 +22,9 @@ const (
 	MaxBatch = 1000      // messages in one Batch
 	MaxID    = 64        // bytes in Message.ID
 	MaxKey   = 64        // bytes in Message.Key
+	// BatchBytes is how many bytes of bodies go into one Batch, unless a single
+	// message, or what was published in one call, has more.
+	BatchBytes = 512 << 10
 )
 
 // Errors a caller branches on.
@@ -83,7 +86,8 @@ type Batch struct {
 }
 
 // A Handler works on one batch. Returning nil settles all of it. A *Rejected
-// settles all of it too, and puts the deliveries it names aside as dead letters.
+// settles all of it too, and puts the deliveries it names, or parts of them, aside as
+// dead letters.
 // Any other error means that nothing was done: the same batch, or the same
 // messages in other batches, come again after a growing delay, as often as it
 // takes. Deciding that a message is poison is the handler's business.
@@ -97,6 +101,31 @@ type Rejected struct{ Reasons map[int]error }
 
 func (r *Rejected) Error() string {
 	return fmt.Sprintf("%d messages rejected", len(r.Reasons))
+}
+
+// A PartlyRejected is the reason for a delivery that carries several things, of which
+// no retry can help some: these become dead letters, each by itself, in place of the
+// delivery. The rest is done.
+type PartlyRejected struct{ Parts []Part }
+
+// A Part is what becomes a dead letter.
+type Part struct {
+	Message
+	Reason error
+}
+
+func (p *PartlyRejected) Error() string {
+	return fmt.Sprintf("%d parts rejected", len(p.Parts))
+}
+
+// PartsOf returns what becomes dead letters of a message that was rejected for a
+// reason: its parts if that is a *PartlyRejected, else the message.
+func PartsOf(m Message, reason error) []Part {
+	var partly *PartlyRejected
+	if errors.As(reason, &partly) && len(partly.Parts) > 0 {
+		return partly.Parts
+	}
+	return []Part{{Message: m, Reason: reason}}
 }
 
 // A DeadLetter is a message that a handler rejected.

@@ -152,12 +152,16 @@ func (w *work) letters(deliveries []Delivery, reasons map[int]error) []DeadLette
 	var dead []DeadLetter
 	at := time.Now().UTC()
 	for i, d := range deliveries {
-		if reason, ok := reasons[i]; ok {
+		reason, ok := reasons[i]
+		if !ok {
+			continue
+		}
+		for _, part := range PartsOf(d.Message, reason) {
 			text := "rejected"
-			if reason != nil {
-				text = reason.Error()
+			if part.Reason != nil {
+				text = part.Reason.Error()
 			}
-			dead = append(dead, DeadLetter{Message: d.Message, Queue: w.queue.name, Reason: clipReason(text), At: at})
+			dead = append(dead, DeadLetter{Message: part.Message, Queue: w.queue.name, Reason: clipReason(text), At: at})
 		}
 	}
 	return dead

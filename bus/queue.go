@@ -8,12 +8,9 @@ import (
 	"time"
 )
 
-// Bounds of one chunk and of one batch in bytes: a batch of 1,000 ordinary
-// messages is under half of it, and one of the largest messages still passes.
-const (
-	chunkBytes = 1 << 20
-	batchBytes = 4 << 20
-)
+// chunkBytes bounds one chunk: 1,000 ordinary messages are under half of it, and one of
+// the largest messages still passes.
+const chunkBytes = 1 << 20
 
 // A chunk is the unit in which the in-process transports store, hand out and
 // settle: up to MaxBatch messages that were taken together. A batch is made of
@@ -117,7 +114,7 @@ func (q *queue) pop() []*chunk {
 	n, messages, bytes := 0, 0, 0
 	for n < len(q.ready) {
 		c := q.ready[n]
-		if n > 0 && (messages+c.n > MaxBatch || bytes+c.bytes > batchBytes) {
+		if n > 0 && (messages+c.n > MaxBatch || bytes+c.bytes > BatchBytes) {
 			break
 		}
 		messages, bytes, n = messages+c.n, bytes+c.bytes, n+1

@@ -52,6 +52,8 @@ func Run(t *testing.T, open Open) {
 		{"a failed batch comes again", testRedelivery},
 		{"a panic is a failure like any other", testPanic},
 		{"rejected messages become dead letters", testRejected},
+		{"of a message that is rejected in part only the parts become dead letters", testRejectedParts},
+		{"a batch is bounded in bytes", testBatchBytes},
 		{"limits are refused with ErrTooLarge", testLimits},
 		{"unknown names are refused with ErrTopic", testUnknown},
 		{"listeners hear everything since ready, in order", testListen},

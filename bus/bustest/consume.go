@@ -236,6 +236,70 @@ func testRejected(t *testing.T, open Open) {
 	}
 }
 
+// A delivery that carries several things is put aside in parts.
+func testRejectedParts(t *testing.T, open Open) {
+	b, _ := open(t)
+	mustPublish(t, b, Solo, messages(0, 3)...)
+	s := newSink(3)
+	poison := []bus.Part{
+		{Message: bus.Message{ID: "1/4", Key: "a.b.c", Body: []byte("four")}, Reason: errors.New("no sense in four")},
+		{Message: bus.Message{ID: "1/7", Key: "a.b.d", Body: []byte("seven")}},
+	}
+	stop := consume(t, b, Only, func(ctx context.Context, batch bus.Batch) error {
+		reasons := map[int]error{}
+		for i, d := range batch.Deliveries {
+			if d.ID == message(1).ID {
+				reasons[i] = fmt.Errorf("one of many: %w", &bus.PartlyRejected{Parts: poison})
+			}
+		}
+		_ = s.handle(ctx, batch) // never fails
+		return &bus.Rejected{Reasons: reasons}
+	})
+	within(t, s.full)
+	wantDepth(t, b, Only, 0)
+	stop()
+	dead := mustDead(t, b, Only, 10, 2)
+	slices.SortFunc(dead, func(a, b bus.DeadLetter) int { return strings.Compare(a.ID, b.ID) })
+	for i, reason := range []string{"no sense in four", "rejected"} {
+		want := poison[i]
+		if d := dead[i]; d.ID != want.ID || d.Key != want.Key || string(d.Body) != string(want.Body) || d.Queue != Only || d.Reason != reason {
+			t.Errorf("dead letter %d: got %+v, want %+v", i, d, want)
+		}
+	}
+	if len(s.ids()) != 3 {
+		t.Errorf("%d deliveries, want 3: what was rejected must not come again", len(s.ids()))
+	}
+}
+
+// testBatchBytes: a batch of large messages is a small one.
+func testBatchBytes(t *testing.T, open Open) {
+	b, _ := open(t)
+	const n, large = 20, bus.BatchBytes / 5
+	for i := range n {
+		m := message(i)
+		m.Body = make([]byte, large)
+		mustPublish(t, b, Solo, m)
+	}
+	var mu sync.Mutex
+	got := 0
+	all := make(chan struct{})
+	consume(t, b, Only, func(_ context.Context, batch bus.Batch) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(batch.Deliveries) > bus.BatchBytes/large {
+			t.Errorf("a batch of %d messages of %d bytes, at most %d bytes are wanted", len(batch.Deliveries), large, bus.BatchBytes)
+		}
+		if got += len(batch.Deliveries); got == n {
+			close(all)
+		}
+		return nil
+	})
+	within(t, all)
+	wantDepth(t, b, Only, 0)
+	mustPublish(t, b, Solo, bus.Message{ID: "largest", Body: make([]byte, bus.MaxBody)})
+	wantDepth(t, b, Only, 0)
+}
+
 func mustDead(t *testing.T, b bus.Bus, queue string, limit, want int) []bus.DeadLetter {
 	t.Helper()
 	var dead []bus.DeadLetter

@@ -35,7 +35,7 @@ func newMetrics(reg prometheus.Registerer, t bus.Topology) (*metrics, error) {
 	delivered := counter("delivered_total", "queue", "Messages handed to consumers in this process, every attempt counted.")
 	redelivered := counter("redelivered_total", "queue", "Of those, the ones that were handed to somebody before.")
 	settled := counter("settled_total", "queue", "Messages that consumers in this process are done with.")
-	rejected := counter("rejected_total", "queue", "Messages that consumers in this process put aside as dead letters.")
+	rejected := counter("rejected_total", "queue", "Messages that consumers in this process put aside as dead letters, as a whole or in part.")
 	failed := counter("failed_batches_total", "queue", "Batches that could not be processed and come again.")
 	m := &metrics{
 		published: make(map[string]prometheus.Counter), heard: make(map[string]prometheus.Counter),

@@ -134,18 +134,20 @@ func (w *work) handle(ctx context.Context) error {
 	return nil
 }
 
-// bury prepares a dead letter.
+// bury prepares the dead letters of a delivery.
 func (w *work) bury(e *entry, reason error, at time.Time) {
-	text := "rejected"
-	if reason != nil {
-		text = reason.Error()
-	}
 	queue := w.cur.sub.queue
-	d := bus.DeadLetter{Message: e.Message, Queue: queue, Reason: clipReason(text), At: at}
-	w.dead = append(w.dead, item{
-		exchange: w.bus.layout.deadExchange(), key: queue, mandatory: true,
-		msg: d.Message, at: e.PublishedAt, headers: deadHeaders(d, e),
-	})
+	for _, part := range bus.PartsOf(e.Message, reason) {
+		text := "rejected"
+		if part.Reason != nil {
+			text = part.Reason.Error()
+		}
+		d := bus.DeadLetter{Message: part.Message, Queue: queue, Reason: clipReason(text), At: at}
+		w.dead = append(w.dead, item{
+			exchange: w.bus.layout.deadExchange(), key: queue, mandatory: true,
+			msg: d.Message, at: e.PublishedAt, headers: deadHeaders(d, e),
+		})
+	}
 }
 
 // call turns a panic of the handler into an error.

@@ -211,7 +211,7 @@ func (cur *session) begin() {
 	s.cond.Broadcast()
 }
 
-// take waits for what has arrived and returns at most bus.MaxBatch of it; nil
+// take waits for what has arrived and returns as much of it as goes into one batch; nil
 // when ctx has ended.
 func (s *subscription) take(ctx context.Context) (*session, []*entry) {
 	s.mu.Lock()
@@ -221,7 +221,7 @@ func (s *subscription) take(ctx context.Context) (*session, []*entry) {
 		case ctx.Err() != nil:
 			return nil, nil
 		case s.now != nil && len(s.now.buf) > 0 && s.now.first == 0:
-			n := min(len(s.now.buf), bus.MaxBatch)
+			n := batchLength(s.now.buf)
 			batch := s.now.buf[:n:n]
 			s.now.buf = s.now.buf[n:]
 			if len(s.now.buf) > 0 {
@@ -231,6 +231,17 @@ func (s *subscription) take(ctx context.Context) (*session, []*entry) {
 		}
 		s.cond.Wait()
 	}
+}
+
+// batchLength is how many of entries go into one batch: at least one.
+func batchLength(entries []*entry) int {
+	bytes := 0
+	for n, e := range entries[:min(len(entries), bus.MaxBatch)] {
+		if bytes += len(e.Body); bytes > bus.BatchBytes && n > 0 {
+			return n
+		}
+	}
+	return min(len(entries), bus.MaxBatch)
 }
 
 func (s *subscription) wake() {
