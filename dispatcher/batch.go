@@ -6,70 +6,155 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"muster/bus"
 	"muster/event"
 )
 
-// An intake is one batch decoded. Positions are indexes of its deliveries.
+// recordMax is how many messages are stored in one transaction.
+const recordMax = bus.MaxBatch
+
+// A part is one message of a delivery: all of it, or one of a bundle.
+type part struct {
+	delivery int // index in the batch
+	body     []byte
+	again    bool // an earlier attempt may have stored it
+}
+
+// An intake is up to recordMax parts of a batch, decoded. Positions are indexes of
+// parts.
 type intake struct {
+	parts    []part
 	record   event.Record
 	at       [3][]int // position of each event, observation and stream state
 	again    []bool   // for each event: an earlier attempt may have stored it
 	rejected map[int]error
 }
 
-// The parts of a Record, as indexes of intake.at.
+// The kinds of things in a Record, as indexes of intake.at.
 const (
-	partEvents = iota
-	partObservations
-	partStreams
+	kindEvents = iota
+	kindObservations
+	kindStreams
 )
 
-// handle is the bus.Handler.
+// handle is the bus.Handler. A batch with more than goes into one transaction is
+// settled with the last.
 func (d *Dispatcher) handle(ctx context.Context, b bus.Batch) error {
-	in := decode(b.Deliveries)
-	got, err := d.record(ctx, b, &in)
+	ins, rejected := decode(b.Deliveries)
+	for i := range ins {
+		var settle func(context.Context, *sql.Tx) error
+		if b.SettleIn != nil && i == len(ins)-1 {
+			settle = func(ctx context.Context, tx *sql.Tx) error {
+				return b.SettleIn(ctx, tx, reasons(b.Deliveries, ins, rejected))
+			}
+		}
+		if err := d.take(ctx, &ins[i], settle); err != nil {
+			return err
+		}
+	}
+	d.metrics.rejected.Add(float64(len(rejected))) // take counts the parts
+	if all := reasons(b.Deliveries, ins, rejected); len(all) > 0 {
+		return &bus.Rejected{Reasons: all}
+	}
+	return nil
+}
+
+// take stores an intake and tells of it.
+func (d *Dispatcher) take(ctx context.Context, in *intake, settle func(context.Context, *sql.Tx) error) error {
+	got, err := d.record(ctx, in, settle)
 	if err != nil {
 		d.kept(ctx, "record", err)
 		return err
 	}
 	d.storage.Answered(ctx)
-	d.count(&in, got, len(b.Deliveries))
+	d.count(in, got)
 	d.noteFenced(ctx, got.Refused)
-	if err := d.announce(ctx, &in, got); err != nil {
+	if err := d.announce(ctx, in, got); err != nil {
 		if ctx.Err() == nil {
 			d.telling.Failed(ctx, err)
 		}
 		return fmt.Errorf("announce: %w", err)
 	}
 	d.telling.Answered(ctx)
-	if len(in.rejected) > 0 {
-		return &bus.Rejected{Reasons: in.rejected}
-	}
 	return nil
 }
 
-func decode(deliveries []bus.Delivery) intake {
-	in := intake{record: event.Record{Events: make([]event.Event, 0, len(deliveries))}}
+// decode takes deliveries apart. Those that look like a bundle and are none are
+// rejected as a whole.
+func decode(deliveries []bus.Delivery) (ins []intake, rejected map[int]error) {
+	var parts []part
 	for i := range deliveries {
-		m, err := event.DecodeMessage(deliveries[i].Body)
+		bodies, err := event.SplitBundle(deliveries[i].Body)
+		if err != nil {
+			if rejected == nil {
+				rejected = make(map[int]error)
+			}
+			rejected[i] = err
+			continue
+		}
+		for _, body := range bodies {
+			parts = append(parts, part{delivery: i, body: body, again: deliveries[i].Attempt > 1})
+		}
+	}
+	for some := range slices.Chunk(parts, recordMax) {
+		ins = append(ins, decodeParts(some))
+	}
+	return ins, rejected
+}
+
+func decodeParts(parts []part) intake {
+	in := intake{parts: parts, record: event.Record{Events: make([]event.Event, 0, len(parts))}}
+	for i := range parts {
+		m, err := event.DecodeMessage(parts[i].body)
 		switch {
 		case err != nil:
 			in.reject(i, err)
 		case m.Event != nil:
 			in.record.Events = append(in.record.Events, *m.Event)
-			in.at[partEvents] = append(in.at[partEvents], i)
-			in.again = append(in.again, deliveries[i].Attempt > 1)
+			in.at[kindEvents] = append(in.at[kindEvents], i)
+			in.again = append(in.again, parts[i].again)
 		case m.Observation != nil:
 			in.record.Observations = append(in.record.Observations, *m.Observation)
-			in.at[partObservations] = append(in.at[partObservations], i)
+			in.at[kindObservations] = append(in.at[kindObservations], i)
 		case m.Stream != nil:
 			in.record.Streams = append(in.record.Streams, *m.Stream)
-			in.at[partStreams] = append(in.at[partStreams], i)
+			in.at[kindStreams] = append(in.at[kindStreams], i)
 		}
 	}
 	return in
+}
+
+// reasons returns why deliveries are rejected: those in whole, and those of which
+// something in ins is.
+func reasons(deliveries []bus.Delivery, ins []intake, whole map[int]error) map[int]error {
+	all := maps.Clone(whole)
+	for i := range ins {
+		for _, at := range slices.Sorted(maps.Keys(ins[i].rejected)) {
+			if all == nil {
+				all = make(map[int]error)
+			}
+			p, reason := ins[i].parts[at], ins[i].rejected[at]
+			d := deliveries[p.delivery].Message
+			if len(p.body) == len(d.Body) { // it is no bundle
+				all[p.delivery] = reason
+				continue
+			}
+			partly, ok := all[p.delivery].(*bus.PartlyRejected) //nolint:errorlint // it was made here
+			if !ok {
+				partly = &bus.PartlyRejected{}
+				all[p.delivery] = partly
+			}
+			d.Body = p.body
+			if m, err := event.DecodeMessage(p.body); err == nil && m.Event != nil {
+				d.ID = m.Event.Key().String() // else it has the bundle's
+			}
+			partly.Parts = append(partly.Parts, bus.Part{Message: d, Reason: reason})
+		}
+	}
+	return all
 }
 
 func (in *intake) reject(i int, err error) {
@@ -83,9 +168,9 @@ func (in *intake) empty() bool {
 	return len(in.record.Events)+len(in.record.Observations)+len(in.record.Streams) == 0
 }
 
-// record writes what was decoded, and settles with it where the bus can. Parts
-// that can never be stored are taken out of in and rejected.
-func (d *Dispatcher) record(ctx context.Context, b bus.Batch, in *intake) (event.Recorded, error) {
+// record writes what was decoded, and settles with it where the bus can. What can
+// never be stored is taken out of in and rejected.
+func (d *Dispatcher) record(ctx context.Context, in *intake, settle func(context.Context, *sql.Tx) error) (event.Recorded, error) {
 	if in.empty() {
 		return event.Recorded{}, nil // the bus settles by itself
 	}
@@ -95,7 +180,7 @@ func (d *Dispatcher) record(ctx context.Context, b bus.Batch, in *intake) (event
 	case <-ctx.Done():
 		return event.Recorded{}, ctx.Err()
 	}
-	got, err := d.write(ctx, b, in)
+	got, err := d.write(ctx, in, settle)
 	if err == nil || !permanent(err) {
 		return got, err
 	}
@@ -105,16 +190,12 @@ func (d *Dispatcher) record(ctx context.Context, b bus.Batch, in *intake) (event
 	if in.empty() {
 		return event.Recorded{}, nil
 	}
-	return d.write(ctx, b, in)
+	return d.write(ctx, in, settle)
 }
 
-func (d *Dispatcher) write(ctx context.Context, b bus.Batch, in *intake) (event.Recorded, error) {
+func (d *Dispatcher) write(ctx context.Context, in *intake, settle func(context.Context, *sql.Tx) error) (event.Recorded, error) {
 	ctx, cancel := context.WithTimeout(ctx, recordLimit)
 	defer cancel()
-	var settle func(context.Context, *sql.Tx) error
-	if b.SettleIn != nil {
-		settle = func(ctx context.Context, tx *sql.Tx) error { return b.SettleIn(ctx, tx, in.rejected) }
-	}
 	got, err := d.store.Record(ctx, d.clock().UTC(), in.record, settle)
 	return got, late(ctx, err)
 }
@@ -141,13 +222,13 @@ var errProbe = errors.New("only a probe")
 // tries are undone, so that the rest is written once and its news is complete.
 func (d *Dispatcher) dropPoison(ctx context.Context, in *intake, cause error) error {
 	bad := 0
-	for part := range in.at {
-		found, err := d.findPoison(ctx, in, part, 0, len(in.at[part]))
+	for kind := range in.at {
+		found, err := d.findPoison(ctx, in, kind, 0, len(in.at[kind]))
 		if err != nil {
 			return err
 		}
 		bad += len(found)
-		in.remove(part, found)
+		in.remove(kind, found)
 	}
 	if bad == 0 {
 		return fmt.Errorf("refused as a whole, yet every part is accepted: %w", cause)
@@ -156,12 +237,12 @@ func (d *Dispatcher) dropPoison(ctx context.Context, in *intake, cause error) er
 	return nil
 }
 
-// findPoison returns the refused indexes of in.at[part][from:to], with reasons.
-func (d *Dispatcher) findPoison(ctx context.Context, in *intake, part, from, to int) (map[int]error, error) {
+// findPoison returns the refused indexes of in.at[kind][from:to], with reasons.
+func (d *Dispatcher) findPoison(ctx context.Context, in *intake, kind, from, to int) (map[int]error, error) {
 	if from == to {
 		return nil, nil
 	}
-	err := d.probe(ctx, in.slice(part, from, to))
+	err := d.probe(ctx, in.slice(kind, from, to))
 	switch {
 	case err == nil:
 		return nil, nil
@@ -171,11 +252,11 @@ func (d *Dispatcher) findPoison(ctx context.Context, in *intake, part, from, to 
 		return map[int]error{from: err}, nil
 	}
 	middle := (from + to) / 2
-	bad, err := d.findPoison(ctx, in, part, from, middle)
+	bad, err := d.findPoison(ctx, in, kind, from, middle)
 	if err != nil {
 		return nil, err
 	}
-	rest, err := d.findPoison(ctx, in, part, middle, to)
+	rest, err := d.findPoison(ctx, in, kind, middle, to)
 	if err != nil {
 		return nil, err
 	}
@@ -199,35 +280,35 @@ func (d *Dispatcher) probe(ctx context.Context, rec event.Record) error {
 	return late(ctx, err)
 }
 
-func (in *intake) slice(part, from, to int) event.Record {
-	switch part {
-	case partEvents:
+func (in *intake) slice(kind, from, to int) event.Record {
+	switch kind {
+	case kindEvents:
 		return event.Record{Events: in.record.Events[from:to]}
-	case partObservations:
+	case kindObservations:
 		return event.Record{Observations: in.record.Observations[from:to]}
 	default:
 		return event.Record{Streams: in.record.Streams[from:to]}
 	}
 }
 
-// remove rejects the named indexes of one part.
-func (in *intake) remove(part int, bad map[int]error) {
+// remove rejects the named indexes of one kind.
+func (in *intake) remove(kind int, bad map[int]error) {
 	if len(bad) == 0 {
 		return
 	}
 	for i, reason := range bad {
-		in.reject(in.at[part][i], reason)
+		in.reject(in.at[kind][i], reason)
 	}
-	switch part {
-	case partEvents:
+	switch kind {
+	case kindEvents:
 		in.record.Events = without(in.record.Events, bad)
 		in.again = without(in.again, bad)
-	case partObservations:
+	case kindObservations:
 		in.record.Observations = without(in.record.Observations, bad)
 	default:
 		in.record.Streams = without(in.record.Streams, bad)
 	}
-	in.at[part] = without(in.at[part], bad)
+	in.at[kind] = without(in.at[kind], bad)
 }
 
 func without[T any](all []T, bad map[int]error) []T {
@@ -240,8 +321,8 @@ func without[T any](all []T, bad map[int]error) []T {
 	return kept
 }
 
-func (d *Dispatcher) count(in *intake, got event.Recorded, messages int) {
-	d.metrics.batch.Observe(float64(messages))
+func (d *Dispatcher) count(in *intake, got event.Recorded) {
+	d.metrics.batch.Observe(float64(len(in.parts)))
 	d.metrics.rejected.Add(float64(len(in.rejected)))
 	fresh := 0
 	now := d.clock()

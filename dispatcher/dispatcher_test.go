@@ -245,6 +245,130 @@ func TestWhatCannotBeReadOrStoredIsPutAsideAlone(t *testing.T) {
 	})
 }
 
+func TestABundleIsStoredAndToldWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startRig(t, newFakeStore())
+		r.publish(event.TopicEvents, event.EncodeBundle(sightings(login(alice, 1), death(bob, alice, 2))), sightings(login(bob, 3))[0],
+			event.EncodeBundle(sightings(death(alice, bob, 4))))
+		items := r.feed()
+		r.stop()
+		var at []int64
+		for _, item := range items {
+			at = append(at, item.At)
+		}
+		if r.store.len() != 4 || !slices.Equal(at, []int64{1, 2, 3, 4}) {
+			t.Errorf("%d stored, on the feed those of %v; want 4, in their order", r.store.len(), at)
+		}
+	})
+}
+
+func TestOfABundleOnlyWhatIsPoisonIsPutAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		s.refuse = func(e event.Event) bool { return e.Kind == event.Login && e.At.Unix() == 13 }
+		r := startRig(t, s)
+		refused := sightings(login(alice, 13))[0]
+		good := sightings(login(alice, 11), death(bob, alice, 12), login(bob, 14))
+		r.publish(event.TopicEvents,
+			event.EncodeBundle([][]byte{good[0], []byte(`{"v":99}`), good[1], refused}),
+			[]byte(`{"v":2,"messages":[]}`), // looks like a bundle
+			event.EncodeBundle([][]byte{good[2], event.EncodeBundle(good)}))
+		items := r.feed()
+		dead, err := r.bus.DeadLetters(context.Background(), event.QueueDispatcher, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.stop()
+		if len(items) != 3 || s.len() != 3 {
+			t.Errorf("%d on the feed, %d stored; want 3 and 3", len(items), s.len())
+		}
+		counted := `
+			# HELP muster_dispatcher_events_total Messages taken off the queue: new, there already, or put aside as dead letters.
+			# TYPE muster_dispatcher_events_total counter
+			muster_dispatcher_events_total{outcome="duplicate"} 0
+			muster_dispatcher_events_total{outcome="new"} 3
+			muster_dispatcher_events_total{outcome="rejected"} 4
+		`
+		if err := testutil.GatherAndCompare(r.reg, strings.NewReader(counted), "muster_dispatcher_events_total"); err != nil {
+			t.Error(err)
+		}
+		m, err := event.DecodeMessage(refused)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []struct{ id, body, reason string }{ // newest first
+			{"2", string(event.EncodeBundle(good)), "version 2, this build reads 1"},
+			{"1", `{"v":2,"messages":[]}`, "empty bundle"},
+			{m.Event.Key().String(), string(refused), "cannot be stored"},
+			{"0", `{"v":99}`, "version 99"},
+		}
+		if len(dead) != len(want) {
+			t.Fatalf("%d dead letters, want %d: %+v", len(dead), len(want), dead)
+		}
+		for i, w := range want {
+			if d := dead[i]; d.ID != w.id || string(d.Body) != w.body || !strings.Contains(d.Reason, w.reason) {
+				t.Errorf("dead letter %d: %s %s %q, want %+v", i, d.ID, d.Body, d.Reason, w)
+			}
+		}
+	})
+}
+
+// A batch of full bundles is more than one transaction takes; whatever fails, each
+// event is stored and told once.
+func TestManyFullBundlesTakeSeveralTransactions(t *testing.T) {
+	for name, failing := range map[string]func(s *fakeStore){
+		"nothing fails": func(*fakeStore) {},
+		"before the second commit": func(s *fakeStore) {
+			s.before = func(n int) error {
+				if n == 2 {
+					return errTry
+				}
+				return nil
+			}
+		},
+		"after the second commit": func(s *fakeStore) {
+			s.after = func(n int) error {
+				if n == 2 {
+					return errTry
+				}
+				return nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFakeStore()
+				s.limit = recordMax
+				failing(s)
+				r := startRig(t, s)
+				const n = 2500
+				var bundles [][]byte
+				for second := int64(0); second < n; second += 100 {
+					var payloads []string
+					for i := range int64(100) {
+						payloads = append(payloads, login(alice, 1+second+i))
+					}
+					bundles = append(bundles, event.EncodeBundle(sightings(payloads...)))
+				}
+				r.publish(event.TopicEvents, bundles...)
+				time.Sleep(time.Second) // in the bubble: the delay before the second attempt
+				told := map[string]bool{}
+				for _, item := range r.feed() {
+					told[item.ID] = true
+				}
+				waiting, err := r.bus.Depth(context.Background(), event.QueueDispatcher)
+				r.stop()
+				if s.len() != n || len(told) != n || s.records < 3 || waiting != 0 || err != nil {
+					t.Errorf("%d stored in %d transactions, %d told, %d waiting (%v); want %d in 3 or more, %d, none",
+						s.len(), s.records, len(told), waiting, err, n, n)
+				}
+			})
+		})
+	}
+}
+
+var errTry = errors.New("connection lost")
+
 func TestAStorageOutageDelaysAndIsSaidOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFakeStore()

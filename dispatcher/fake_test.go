@@ -24,6 +24,7 @@ type fakeStore struct {
 
 	before func(n int) error                   // called by the n-th Record, before anything
 	after  func(n int) error                   // called by the n-th Record, after the commit
+	limit  int                                 // of events in one Record, 0 for none
 	refuse func(event.Event) bool              // events that can never be stored
 	extra  func(event.Record, *event.Recorded) // what else follows from a record
 }
@@ -44,6 +45,9 @@ func (s *fakeStore) Record(ctx context.Context, _ time.Time, rec event.Record,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.records++
+	if s.limit > 0 && len(rec.Events) > s.limit {
+		panic(fmt.Sprintf("%d events in one transaction, want at most %d", len(rec.Events), s.limit))
+	}
 	if s.before != nil {
 		if err := s.before(s.records); err != nil {
 			return event.Recorded{}, fmt.Errorf("record: %w", err)
