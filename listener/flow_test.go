@@ -28,17 +28,23 @@ func (c *consumer) handle(_ context.Context, b bus.Batch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, d := range b.Deliveries {
-		m, err := event.DecodeMessage(d.Body)
-		switch {
-		case err != nil:
+		parts, err := event.SplitBundle(d.Body)
+		if err != nil {
 			return err
-		case m.Stream != nil:
-			c.states = append(c.states, *m.Stream)
-		case m.Event != nil:
-			if _, there := c.events[m.Event.Key()]; there {
-				c.twice++
+		}
+		for _, part := range parts {
+			m, err := event.DecodeMessage(part)
+			switch {
+			case err != nil:
+				return err
+			case m.Stream != nil:
+				c.states = append(c.states, *m.Stream)
+			case m.Event != nil:
+				if _, there := c.events[m.Event.Key()]; there {
+					c.twice++
+				}
+				c.events[m.Event.Key()] = *m.Event
 			}
-			c.events[m.Event.Key()] = *m.Event
 		}
 	}
 	return nil

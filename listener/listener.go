@@ -51,6 +51,9 @@ type Config struct {
 	DrainTimeout  time.Duration
 	QueueMessages int // DefaultQueueMessages
 	QueueBytes    int // DefaultQueueBytes
+	// Linger is how long an event that finds nothing before it waits for others to
+	// travel with: 0, not at all. A remote bus is spared a journey by it.
+	Linger time.Duration
 	// Spool is where events go that the bus does not take for a second. It is the
 	// caller's to close, once Run has returned; nil keeps them in memory only.
 	Spool *diskqueue.Queue
@@ -65,6 +68,7 @@ type Listener struct {
 	metrics *metrics
 	queue   *queue // what waits for the bus, oldest first
 	outage  busOutage
+	bundler bundler        // the publisher's
 	telling *outage.Outage // whether beacons go out
 
 	instance string        // names this process among the others

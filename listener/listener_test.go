@@ -70,7 +70,7 @@ type spy struct {
 	mu      sync.Mutex
 	fail    error
 	tries   int
-	batches []int
+	batches []int // how many things were in each Publish
 	got     []event.Message
 	ids     []string
 	keys    []string
@@ -110,15 +110,33 @@ func (b *spy) Publish(ctx context.Context, topic string, messages ...bus.Message
 			return err
 		}
 	}
-	b.batches = append(b.batches, len(messages))
+	before := len(b.got)
+	defer func() { b.batches = append(b.batches, len(b.got)-before) }()
 	for _, m := range messages {
-		got, err := event.DecodeMessage(m.Body)
+		b.ids, b.keys = append(b.ids, m.ID), append(b.keys, m.Key)
+		got, err := unpack(m.Body)
 		if err != nil {
 			return err
 		}
-		b.got, b.ids, b.keys = append(b.got, got), append(b.ids, m.ID), append(b.keys, m.Key)
+		b.got = append(b.got, got...)
 	}
 	return nil
+}
+
+// unpack reads what one message of the bus carries.
+func unpack(body []byte) (all []event.Message, err error) {
+	parts, err := event.SplitBundle(body)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range parts {
+		m, err := event.DecodeMessage(part)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
 }
 
 func (b *spy) beacon(m bus.Message) error {

@@ -25,6 +25,7 @@ const stallAfter = 3 * time.Second
 // and empty, or ctx ends.
 func (l *Listener) publish(ctx context.Context, q *queue) {
 	for {
+		l.linger(ctx, q)
 		batch, closed := q.head(bus.MaxBatch)
 		if len(batch) == 0 {
 			if closed {
@@ -41,6 +42,21 @@ func (l *Listener) publish(ctx context.Context, q *queue) {
 			return
 		}
 		q.drop(len(batch))
+	}
+}
+
+// linger waits for the company of what has just come: events arrive in bursts.
+func (l *Listener) linger(ctx context.Context, q *queue) {
+	since, ok := q.oldestSince()
+	left := time.Until(since.Add(l.cfg.Linger))
+	if !ok || left <= 0 {
+		return
+	}
+	t := time.NewTimer(left)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -77,7 +93,7 @@ func (l *Listener) deliver(ctx context.Context, batch []bus.Message) bool {
 func (l *Listener) try(ctx context.Context, batch []bus.Message) error {
 	stalled := l.outage.began(l)
 	defer stalled.Stop()
-	return l.cfg.Bus.Publish(ctx, event.TopicEvents, batch...)
+	return l.cfg.Bus.Publish(ctx, event.TopicEvents, l.bundler.pack(batch)...)
 }
 
 // A busOutage knows whether the bus takes events. That it does not is said once, and

@@ -147,6 +147,16 @@ func (q *queue) forget(n int) {
 	}
 }
 
+// oldestSince returns since when the oldest message in memory has waited.
+func (q *queue) oldestSince() (since time.Time, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.items) == 0 {
+		return time.Time{}, false
+	}
+	return q.items[0].since, true
+}
+
 // due reports whether something has waited for so long, or so much waits, that it
 // should go to the spool.
 func (q *queue) due(now time.Time) bool {
