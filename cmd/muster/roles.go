@@ -79,6 +79,7 @@ func buildListener(d *deps) (part, string, error) {
 		}
 		l, err := listener.New(listener.Config{
 			Stream: stream, Bus: d.bus, Locker: d.locker, Log: d.log, Registerer: d.registry, Spool: spool,
+			Linger: d.linger(),
 		})
 		if err != nil {
 			return part{}, "", err

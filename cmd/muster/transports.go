@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"muster/bus"
 	"muster/bus/metered"
@@ -47,7 +48,7 @@ func (d *deps) useBus(b bus.Transport) error {
 func (d *deps) openBroker(ctx context.Context) error {
 	b, err := rabbit.Open(ctx, rabbit.Config{
 		URL: string(d.cfg.Bus.URL), Topology: topology(), Lasting: lasting(), Namespace: d.cfg.Bus.Namespace,
-		OpenTimeout: d.patienceLeft(), Log: d.log.With("part", "bus"), Registerer: d.registry,
+		Prefetch: brokerPrefetch, OpenTimeout: d.patienceLeft(), Log: d.log.With("part", "bus"), Registerer: d.registry,
 	})
 	if errors.Is(err, rabbit.ErrUnreachable) {
 		return unreachable(d.cfg, "bus.url", err)
@@ -60,6 +61,22 @@ func (d *deps) openBroker(ctx context.Context) error {
 	}
 	d.busReady = b.Ready
 	return nil
+}
+
+// brokerPrefetch is how many messages of the broker's may be here. Full bundles of
+// events are some 10 KB each.
+const brokerPrefetch = 1000
+
+// brokerLinger is how long an event waits for others to travel with to a broker: less
+// than one journey takes, and far less than anybody notices.
+const brokerLinger = time.Millisecond
+
+// linger is for listener.Config.
+func (d *deps) linger() time.Duration {
+	if d.cfg.Bus.InMemory() || !d.cfg.Bus.Shared() {
+		return 0
+	}
+	return brokerLinger
 }
 
 // openLease opens the lease service that the settings ask for.
