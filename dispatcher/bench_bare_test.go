@@ -12,6 +12,8 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"golang.org/x/sync/errgroup"
+
+	"muster/event"
 )
 
 // barePrefetch is two batches: one in hand, one on its way.
@@ -21,7 +23,7 @@ const barePrefetch = 2 * benchBatch
 // 1,000 messages of a quorum queue, looks up the rows they stand for, which are
 // ready in memory, inserts them with one statement a table in one transaction, and
 // acknowledges all with one frame. Nothing is decoded, nothing derived.
-func bareChain(b *testing.B, broker string, rows []benchRow, bodies [][]byte, workers int, publishing bool) time.Duration {
+func bareChain(b *testing.B, broker string, rows []benchRow, messages []bareMessage, workers int, publishing bool) time.Duration {
 	b.Helper()
 	dsn, db, drop := benchDatabase(b)
 	defer drop()
@@ -31,7 +33,7 @@ func bareChain(b *testing.B, broker string, rows []benchRow, bodies [][]byte, wo
 	benchChannel(b, broker, func(ch *amqp.Channel) {
 		declareBare(b, ch, queue)
 		if !publishing {
-			barePublish(b, broker, queue, bodies)
+			barePublish(b, broker, queue, messages)
 		}
 		began := time.Now()
 		r := &bareRun{db: db, rows: rows, all: make(chan struct{})}
@@ -40,7 +42,7 @@ func bareChain(b *testing.B, broker string, rows []benchRow, bodies [][]byte, wo
 			g.Go(func() error { return r.worker(broker, queue) })
 		}
 		if publishing {
-			barePublish(b, broker, queue, bodies)
+			barePublish(b, broker, queue, messages)
 		}
 		if err := g.Wait(); err != nil {
 			b.Fatal(err)
@@ -90,9 +92,46 @@ func bareChannel(broker string, f func(*amqp.Channel) error) error {
 	return f(ch)
 }
 
-// barePublish keeps at most 1,000 messages unconfirmed. A message's id is the
-// index of its row.
-func barePublish(b *testing.B, broker, queue string, bodies [][]byte) {
+// A bareMessage has the indexes of its rows for an id.
+type bareMessage struct {
+	id   string
+	body []byte
+}
+
+// bareSingles are one message an event.
+func bareSingles(bodies [][]byte) []bareMessage {
+	all := make([]bareMessage, len(bodies))
+	for i, body := range bodies {
+		all[i] = bareMessage{strconv.Itoa(i), body}
+	}
+	return all
+}
+
+// bareBundles are the events of one world together, as the chain has them.
+func bareBundles(bodies [][]byte) (all []bareMessage) {
+	apart := make(map[int][]int)
+	flush := func(indexes []int) {
+		var ids []string
+		var some [][]byte
+		for _, i := range indexes {
+			ids, some = append(ids, strconv.Itoa(i)), append(some, bodies[i])
+		}
+		all = append(all, bareMessage{strings.Join(ids, ","), event.EncodeBundle(some)})
+	}
+	for i, world := range benchWorlds(bodies) {
+		if apart[world] = append(apart[world], i); len(apart[world]) == event.BundleMessages {
+			flush(apart[world])
+			delete(apart, world)
+		}
+	}
+	for _, rest := range apart {
+		flush(rest)
+	}
+	return all
+}
+
+// barePublish keeps at most 1,000 messages unconfirmed.
+func barePublish(b *testing.B, broker, queue string, messages []bareMessage) {
 	b.Helper()
 	benchChannel(b, broker, func(ch *amqp.Channel) {
 		if err := ch.Confirm(false); err != nil {
@@ -109,17 +148,17 @@ func barePublish(b *testing.B, broker, queue string, bodies [][]byte) {
 			}
 			confirmed <- n
 		}()
-		for i, body := range bodies {
+		for _, m := range messages {
 			c, err := ch.PublishWithDeferredConfirm("", queue, true, false,
-				amqp.Publishing{DeliveryMode: amqp.Persistent, MessageId: strconv.Itoa(i), Body: body})
+				amqp.Publishing{DeliveryMode: amqp.Persistent, MessageId: m.id, Body: m.body})
 			if err != nil {
 				b.Fatal(err)
 			}
 			window <- c
 		}
 		close(window)
-		if n := <-confirmed; n != len(bodies) {
-			b.Fatalf("%d of %d messages were confirmed", n, len(bodies))
+		if n := <-confirmed; n != len(messages) {
+			b.Fatalf("%d of %d messages were confirmed", n, len(messages))
 		}
 	})
 }
@@ -148,13 +187,15 @@ func (r *bareRun) worker(broker, queue string) error {
 			for over := false; len(batch) < benchBatch && !over; {
 				select {
 				case last = <-deliveries:
-					i, err := strconv.Atoi(last.MessageId)
-					if err != nil {
-						return fmt.Errorf("the message has no row: %w", err)
-					}
-					batch = append(batch, r.rows[i])
-					if r.taken.Add(1) == int64(len(r.rows)) {
-						close(r.all)
+					for id := range strings.SplitSeq(last.MessageId, ",") {
+						i, err := strconv.Atoi(id)
+						if err != nil {
+							return fmt.Errorf("the message has no row: %w", err)
+						}
+						batch = append(batch, r.rows[i])
+						if r.taken.Add(1) == int64(len(r.rows)) {
+							close(r.all)
+						}
 					}
 				case <-r.all:
 					over = true
@@ -226,7 +267,7 @@ func naiveChain(b *testing.B, broker string, rows []benchRow, bodies [][]byte) t
 	var took time.Duration
 	benchChannel(b, broker, func(ch *amqp.Channel) {
 		declareBare(b, ch, queue)
-		barePublish(b, broker, queue, bodies)
+		barePublish(b, broker, queue, bareSingles(bodies))
 		if err := ch.Qos(1, 0, false); err != nil {
 			b.Fatal(err)
 		}

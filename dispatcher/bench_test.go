@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -33,7 +34,7 @@ func BenchmarkFromMemory(b *testing.B) {
 		store, _ := benchStore(b)
 		m := bus.NewMemory(topology())
 		for chunk := range slices.Chunk(bodies, benchBatch) {
-			benchPublish(b, m, chunk)
+			benchPublish(b, m, benchBundles(chunk, benchWorlds(chunk)))
 		}
 		took, rows := benchRun(b, m, store, func() {})
 		ours += took
@@ -47,6 +48,7 @@ func BenchmarkFromMemory(b *testing.B) {
 // bodies deleted, committed. Target: a ratio of 0.8.
 func BenchmarkThroughSpool(b *testing.B) {
 	bodies := benchBodies(benchEvents)
+	worlds := benchWorlds(bodies)
 	var ours, bare time.Duration
 	for b.Loop() {
 		store, db := benchStore(b)
@@ -55,8 +57,9 @@ func BenchmarkThroughSpool(b *testing.B) {
 			b.Fatal(err)
 		}
 		took, rows := benchRun(b, s, store, func() {
-			for chunk := range slices.Chunk(bodies, benchBatch) {
-				benchPublish(b, s, chunk)
+			for from := 0; from < len(bodies); from += benchBatch {
+				to := min(from+benchBatch, len(bodies))
+				benchPublish(b, s, benchBundles(bodies[from:to], worlds[from:to]))
 			}
 		})
 		ours += took
@@ -77,14 +80,17 @@ func benchReport(b *testing.B, ours, base time.Duration) {
 // runs, and proves that every event was stored and told. It returns the rows.
 func benchRun(b *testing.B, m bus.Bus, store *storage.Store, publish func()) (time.Duration, []benchRow) {
 	b.Helper()
-	var heard, lost atomic.Int64
+	var heard int
+	var lost atomic.Int64
 	ready, all := make(chan struct{}), make(chan struct{})
 	ctx, cancel := context.WithCancel(context.Background())
 	listened := make(chan error, 1)
 	go func() {
-		listened <- m.Listen(ctx, event.TopicFeed, func() { close(ready) }, func(_ bus.Message, n int) {
+		listened <- m.Listen(ctx, event.TopicFeed, func() { close(ready) }, func(m bus.Message, n int) {
 			lost.Add(int64(n))
-			if heard.Add(1)+lost.Load() == benchEvents {
+			before := heard
+			benchItems(m.Body, func([]byte) { heard++ })
+			if before < benchEvents && heard >= benchEvents {
 				close(all)
 			}
 		})
@@ -98,8 +104,13 @@ func benchRun(b *testing.B, m bus.Bus, store *storage.Store, publish func()) (ti
 	case <-all:
 	case err := <-ran:
 		b.Fatalf("the dispatcher ended: %v", err)
+	case <-time.After(time.Minute):
+		b.Fatalf("the feed had not all of %d items after a minute, and lost %d messages", benchEvents, lost.Load())
 	}
 	took := time.Since(began)
+	if n := lost.Load(); n > 0 {
+		b.Fatalf("the feed lost %d messages", n)
+	}
 	cancel()
 	if err := <-ran; err != nil {
 		b.Fatal(err)
@@ -123,6 +134,18 @@ func benchRun(b *testing.B, m bus.Bus, store *storage.Store, publish func()) (ti
 	return took, rows
 }
 
+// benchItems calls f with the id of each item of a feed message: its kind follows it.
+func benchItems(body []byte, f func(id []byte)) {
+	for rest := body; ; {
+		at := bytes.Index(rest, []byte(`","kind":"`))
+		if at < event.FeedIDLen {
+			return
+		}
+		f(rest[at-event.FeedIDLen : at])
+		rest = rest[at+1:]
+	}
+}
+
 func benchStore(b *testing.B) (*storage.Store, *sql.DB) {
 	b.Helper()
 	ctx := context.Background()
@@ -136,11 +159,7 @@ func benchStore(b *testing.B) (*storage.Store, *sql.DB) {
 	return s, s.SpoolDB()
 }
 
-func benchPublish(b *testing.B, m bus.Bus, bodies [][]byte) {
-	messages := make([]bus.Message, len(bodies))
-	for i, body := range bodies {
-		messages[i] = bus.Message{ID: "e", Key: "ps2.10.event", Body: body}
-	}
+func benchPublish(b *testing.B, m bus.Bus, messages []bus.Message) {
 	if err := m.Publish(context.Background(), event.TopicEvents, messages...); err != nil {
 		b.Fatal(err)
 	}
@@ -386,7 +405,7 @@ func BenchmarkLatency(b *testing.B) {
 		for i := range bodies {
 			<-tick.C
 			began := time.Now()
-			benchPublish(b, s, bodies[i:i+1])
+			benchPublish(b, s, []bus.Message{{ID: "e", Key: "ps2.10.event", Body: bodies[i]}})
 			all = append(all, (<-heard).Sub(began))
 		}
 		tick.Stop()
