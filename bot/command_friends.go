@@ -125,6 +125,10 @@ func (b *Bot) online(ctx context.Context, i *interaction) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
+	return b.onlineIn(ctx, o)
+}
+
+func (b *Bot) onlineIn(ctx context.Context, o event.Outfit) (message, error) {
 	on, err := b.cfg.Store.OnlineInOutfit(ctx, o.ID)
 	if err != nil {
 		return message{}, err

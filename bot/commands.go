@@ -48,6 +48,10 @@ func commandTable() map[string]command {
 		"settings":     {run: (*Bot).settings, private: true},
 		"privacy":      {run: (*Bot).privacy, private: true},
 		"online":       {run: (*Bot).online, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
+		"character":    {run: (*Bot).character, suggest: players},
+		"outfit show":  {run: (*Bot).outfitShow, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
+		"population":   {run: (*Bot).population},
+		"alerts":       {run: (*Bot).alertRuns},
 		"status":       {run: (*Bot).status},
 	}
 }
@@ -103,6 +107,12 @@ func definitions(userInstall bool) []commandDef {
 		{Name: "privacy", Description: "What I keep about you: see it, get it, delete it, hide a character"},
 		{Name: "online", Description: "Who of an outfit is on", Options: []optionDef{
 			typed("outfit", "An outfit's tag or name", true)}},
+		{Name: "character", Description: "A player: outfit, rank, where they are, and when they were on", Options: []optionDef{
+			typed("player", "A player's name", true)}},
+		{Name: "outfit", Description: "An outfit", Options: []optionDef{
+			sub("show", "Who leads it, how many it has, and how many are on", typed("outfit", "An outfit's tag or name", true))}},
+		{Name: "population", Description: "How many are on, world by world and side by side"},
+		{Name: "alerts", Description: "The alerts in the game: which run, how long still, and how they stand"},
 		{Name: "status", Description: "Whether the game's stream reaches me, world by world"},
 	}
 	for i := range defs {

@@ -48,6 +48,10 @@ func controlTable() map[string]control {
 		"ungroup": {run: (*Bot).ungroup, how: updates},
 		"sync":    {run: (*Bot).syncFriends, how: updates},
 
+		"follow":    {run: (*Bot).follow},
+		"followall": {run: (*Bot).followAll},
+		"on":        {run: (*Bot).pressOnline},
+
 		"privacy": {run: (*Bot).showPrivacy, how: updates},
 		"export":  {run: (*Bot).export},
 		"forget":  {run: (*Bot).forget, how: updates},

@@ -33,6 +33,10 @@ type fakeStore struct {
 	watches    []alert.Watch
 	recipients map[alert.UserID]alert.Recipient
 	outbox
+	population map[event.World]map[event.Faction]int
+	alertRuns  []event.AlertRun
+	sessions   map[event.CharacterID][]event.Session
+
 	streams []event.StreamState
 	gaps    []event.Gap
 	broken  error       // returned by reads of the game
@@ -225,6 +229,19 @@ func (s *fakeStore) OnlineInOutfit(_ context.Context, outfit event.OutfitID) ([]
 
 func (s *fakeStore) OnlineCount(context.Context) (map[event.World]int, error) {
 	return map[event.World]int{10: 321}, s.broken
+}
+
+func (s *fakeStore) Population(context.Context) (map[event.World]map[event.Faction]int, error) {
+	return s.population, s.broken
+}
+
+func (s *fakeStore) AlertRuns(context.Context, time.Time) ([]event.AlertRun, error) {
+	return s.alertRuns, s.broken
+}
+
+func (s *fakeStore) RecentSessions(_ context.Context, id event.CharacterID, limit int) ([]event.Session, error) {
+	sessions := s.sessions[id]
+	return sessions[:min(limit, len(sessions))], s.broken
 }
 
 func (s *fakeStore) Player(_ context.Context, id event.CharacterID) (event.Player, bool, error) {

@@ -218,6 +218,9 @@ func readable(m discord.Message) string {
 	s := m.Content
 	for _, e := range m.Embeds {
 		s += "\n" + e.Title + "\n" + e.Description
+		for _, f := range e.Fields {
+			s += "\n" + f.Name + "\n" + f.Value
+		}
 		if e.Footer != nil {
 			s += "\n" + e.Footer.Text
 		}

@@ -82,6 +82,12 @@ type GameStore interface {
 	Friends(ctx context.Context, owner event.CharacterID) (friends []event.Player, readAt time.Time, err error)
 	OnlineInOutfit(ctx context.Context, outfit event.OutfitID) ([]event.Player, error)
 	OnlineCount(ctx context.Context) (map[event.World]int, error)
+	// Population is OnlineCount by faction; NoFaction are those not known yet.
+	Population(ctx context.Context) (map[event.World]map[event.Faction]int, error)
+	// AlertRuns returns the in-game alerts that run at now, and those over lately.
+	AlertRuns(ctx context.Context, now time.Time) ([]event.AlertRun, error)
+	// RecentSessions returns at most limit sittings, newest first.
+	RecentSessions(ctx context.Context, id event.CharacterID, limit int) ([]event.Session, error)
 	Player(ctx context.Context, id event.CharacterID) (event.Player, bool, error)
 	Outfit(ctx context.Context, id event.OutfitID) (event.Outfit, bool, error)
 	StreamStates(ctx context.Context) ([]event.StreamState, error)
