@@ -1,0 +1,100 @@
+package bot
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var writeDocument = flag.Bool("write-document", false, "write docs/commands.md anew")
+
+const document = "../docs/commands.md"
+
+// TestTheDocumentOfCommandsIsTrue compares docs/commands.md with what is registered.
+func TestTheDocumentOfCommandsIsTrue(t *testing.T) {
+	want := commandsDocument(definitions(true), commandTable())
+	if *writeDocument {
+		if err := os.WriteFile(document, []byte(want), 0o644); err != nil { //nolint:gosec // everybody may read it
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(have) != want {
+		t.Errorf("docs/commands.md is not what the bot registers: go test ./bot -run TheDocument -write-document")
+	}
+}
+
+func commandsDocument(defs []commandDef, table map[string]command) string {
+	var s strings.Builder
+	s.WriteString(`# Commands
+
+What people can type to the bot, in direct messages, in a guild, and wherever they have installed it for themselves. Written by
+` + "`go test ./bot -run TheDocument -write-document`" + ` from the definitions that are registered at Discord; a test compares.
+
+Options suggest while one types. *Private* answers are seen by the asker only.
+`)
+	for _, d := range defs {
+		subs := 0
+		for _, o := range d.Options {
+			if o.Type == optionSubcommand {
+				subs++
+				describe(&s, d.Name+" "+o.Name, o.Description, o.Options, table)
+			}
+		}
+		if subs == 0 {
+			describe(&s, d.Name, d.Description, d.Options, table)
+		}
+	}
+	return s.String()
+}
+
+func describe(s *strings.Builder, path, description string, options []optionDef, table map[string]command) {
+	who := "everybody who is there"
+	if table[path].private {
+		who = "private"
+	}
+	fmt.Fprintf(s, "\n## `/%s`\n\n%s. Seen by: %s.\n", path, description, who)
+	if len(options) == 0 {
+		return
+	}
+	s.WriteString("\n| Option | | |\n|---|---|---|\n")
+	for _, o := range options {
+		needed := "may be left out"
+		if o.Required {
+			needed = "needed"
+		}
+		fmt.Fprintf(s, "| `%s` | %s | %s |\n", o.Name, o.Description, needed)
+	}
+}
+
+// Every command that is registered can be run, and the other way round.
+func TestEveryCommandHasADefinition(t *testing.T) {
+	defined := map[string]bool{}
+	for _, d := range definitions(false) {
+		path := []string{}
+		for _, o := range d.Options {
+			if o.Type == optionSubcommand {
+				path = append(path, d.Name+" "+o.Name)
+			}
+		}
+		if len(path) == 0 {
+			path = []string{d.Name}
+		}
+		for _, p := range path {
+			defined[p] = true
+			if commandTable()[p].run == nil {
+				t.Errorf("/%s is registered and does nothing", p)
+			}
+		}
+	}
+	for p := range commandTable() {
+		if !defined[p] {
+			t.Errorf("/%s can be run and is not registered", p)
+		}
+	}
+}
