@@ -24,7 +24,7 @@ const (
 	MaxKey   = 64        // bytes in Message.Key
 	// BatchBytes is how many bytes of bodies go into one Batch, unless a single
 	// message, or what was published in one call, has more.
-	BatchBytes = 512 << 10
+	BatchBytes = 256 << 10
 )
 
 // Errors a caller branches on.

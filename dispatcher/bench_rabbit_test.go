@@ -77,7 +77,7 @@ type chain struct {
 func newChain(b *testing.B, broker string) *chain {
 	b.Helper()
 	cfg := rabbit.Config{URL: broker, Topology: topology(), Namespace: "bench-" + strings.ToLower(rand.Text()[:10]),
-		Lasting: []string{event.TopicFeed, event.TopicNames}, Prefetch: 1000} // as cmd/muster has it
+		Lasting: []string{event.TopicFeed, event.TopicNames}, Prefetch: 256} // as cmd/muster has it
 	dsn, db, dropDB := benchDatabase(b)
 	c := &chain{db: db, bus: benchBus(b, cfg), reader: benchBus(b, cfg), store: benchOpen(b, "mysql:"+dsn)}
 	c.drop = func() {

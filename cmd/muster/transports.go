@@ -64,8 +64,9 @@ func (d *deps) openBroker(ctx context.Context) error {
 }
 
 // brokerPrefetch is how many messages of the broker's may be here. Full bundles of
-// events are some 10 KB each.
-const brokerPrefetch = 1000
+// events are some 10 KB each, and a few batches are enough to have in hand: what is here
+// waits for this process alone.
+const brokerPrefetch = 256
 
 // brokerLinger is how long an event waits for others to travel with to a broker: less
 // than one journey takes, and far less than anybody notices.

@@ -1,8 +1,10 @@
 package day
 
 import (
+	"bytes"
 	"context"
 	"flag"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -24,8 +26,8 @@ const patience = 2 * time.Minute
 const (
 	batchSize  = 1000
 	publishers = 4
-	mostWait   = 20_000
-	againEvery = 97 // one batch in so many is sent twice, as after a lost connection
+	mostWait   = 20_000 / event.BundleMessages // messages
+	againEvery = 97                            // one batch in so many is sent twice, as after a lost connection
 )
 
 func TestADayAtFullRateArrivesAsItWasSent(t *testing.T) {
@@ -51,7 +53,7 @@ func TestADayAtFullRateArrivesAsItWasSent(t *testing.T) {
 	all.await(t, int64(day.made))
 	w.end()
 
-	t.Logf("%d events in %d messages, %d seconds of the game, in %v: published in %v, %.0f events/s from end to end",
+	t.Logf("%d events, sent %d times, %d seconds of the game, in %v: published in %v, %.0f events/s from end to end",
 		day.made, sent, day.seconds, took.Round(time.Millisecond), published.Round(time.Millisecond), float64(day.made)/took.Seconds())
 	t.Logf("%s", w.table())
 	for q := range 4 {
@@ -125,16 +127,30 @@ type batch struct {
 	ready    []bus.Message
 }
 
-// messages wraps the payloads as the listener does, received now.
+// messages wraps the payloads as the listener does, received now: those of one world
+// travel together.
 func (b *batch) messages() []bus.Message {
 	b.once.Do(func() {
 		now := time.Now()
+		worlds := map[string][][]byte{}
 		for i, payload := range b.payloads {
-			b.ready = append(b.ready, bus.Message{ID: strconv.Itoa(b.first + i), Key: "ps2.10.event",
-				Body: event.EncodeSighting(payload, now.Add(time.Duration(i)), 0)})
+			world := worldOf(payload)
+			worlds[world] = append(worlds[world], event.EncodeSighting(payload, now.Add(time.Duration(i)), 0))
+		}
+		for world, bodies := range worlds {
+			for some := range slices.Chunk(bodies, event.BundleMessages) {
+				b.ready = append(b.ready, bus.Message{ID: strconv.Itoa(b.first), Key: "ps2." + world + ".many", Body: event.EncodeBundle(some)})
+			}
 		}
 	})
 	return b.ready
+}
+
+// worldOf cuts the world out of a payload of ours.
+func worldOf(payload []byte) string {
+	_, rest, _ := bytes.Cut(payload, []byte(`"world_id":"`))
+	world, _, _ := bytes.Cut(rest, []byte(`"`))
+	return string(world)
 }
 
 // makeRoom waits while too much waits.
