@@ -2,9 +2,11 @@ package bot
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -41,6 +43,11 @@ type Config struct {
 	Bus       Listener
 	// PageURL is the address of the public page, for links. May be empty.
 	PageURL string
+	// Interactions is where requests of Discord are answered, under EndpointPath, if the
+	// application's page at Discord names it; nil: they come over the gateway alone. Run
+	// closes it. PublicKey, the application's, is needed then.
+	Interactions net.Listener
+	PublicKey    ed25519.PublicKey
 	// UserInstall says that the application may be added to a user's account, which
 	// must be enabled at Discord: otherwise it refuses the commands (discord notes 5).
 	UserInstall bool
@@ -126,6 +133,9 @@ func New(cfg Config) (*Bot, error) {
 	case cfg.Store == nil || cfg.Directory == nil || cfg.Bus == nil:
 		return nil, errors.New("bot: store, directory and bus are needed")
 	}
+	if cfg.Interactions != nil && len(cfg.PublicKey) != ed25519.PublicKeySize {
+		return nil, errors.New("interactions endpoint: needs the application's public key")
+	}
 	base, err := parseBase(cfg.URL)
 	if err != nil {
 		return nil, err
@@ -175,6 +185,9 @@ func (b *Bot) Run(ctx context.Context) error {
 	g.Go(func() error { return b.alerts.run(ctx) })
 	g.Go(func() error { return b.listen(ctx) })
 	g.Go(func() error { return b.register(ctx) })
+	if b.cfg.Interactions != nil {
+		g.Go(func() error { return newEndpoint(b, b.cfg.PublicKey).serve(ctx, b.cfg.Interactions) })
+	}
 	g.Go(func() error {
 		select {
 		case err := <-b.fatal:

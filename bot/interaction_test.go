@@ -80,7 +80,9 @@ func TestTooManyInteractionsAreDropped(t *testing.T) {
 	}
 	raw, _ := json.Marshal(map[string]any{"id": "1", "application_id": "2", "token": "t", "type": 2,
 		"user": map[string]string{"id": "8"}, "data": map[string]string{"name": "help"}})
-	b.bot.take(raw, time.Now())
+	if err := b.bot.take(raw, time.Now()); !errors.Is(err, errOverload) {
+		t.Errorf("got %v, want errOverload", err)
+	}
 	wants(t, b.logs.String(), "too many interactions at once")
 	for range maxServing {
 		<-b.bot.serving

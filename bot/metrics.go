@@ -9,6 +9,7 @@ type metrics struct {
 	connected    prometheus.Gauge
 	identifies   prometheus.Counter
 	interactions *prometheus.CounterVec // outcome
+	received     *prometheus.CounterVec // outcome
 }
 
 // newMetrics makes the bot's metrics and registers them if r is not nil.
@@ -34,10 +35,13 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "muster_discord_interactions_total", Help: "Interactions received, by what became of them.",
 		}, []string{"outcome"}),
 	}
+	m.received = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "muster_discord_received_total", Help: "Requests to the interactions endpoint, by what became of them.",
+	}, []string{"outcome"})
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.alerts, m.delay, m.connected, m.identifies, m.interactions} {
+	for _, c := range []prometheus.Collector{m.requests, m.alerts, m.delay, m.connected, m.identifies, m.interactions, m.received} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -21,20 +21,24 @@ const (
 // errDropped says that the interaction is over: there is nobody to answer.
 var errDropped = errors.New("interaction is over")
 
-// take starts answering an interaction; it does not block.
-func (b *Bot) take(raw []byte, at time.Time) {
+// errOverload says that as many interactions as may be are being answered.
+var errOverload = errors.New("too many interactions at once")
+
+// take starts answering an interaction; it does not block. The error wraps
+// errInteraction or errOverload, and has been logged.
+func (b *Bot) take(raw []byte, at time.Time) error {
 	i, err := decodeInteraction(raw)
 	if err != nil {
 		b.metrics.interactions.WithLabelValues("unreadable").Inc()
 		b.log.Warn("interaction cannot be read", "err", err)
-		return
+		return err
 	}
 	select {
 	case b.serving <- struct{}{}:
 	default:
 		b.metrics.interactions.WithLabelValues("overload").Inc()
 		b.log.Warn("too many interactions at once, one dropped", "limit", maxServing)
-		return
+		return errOverload
 	}
 	b.work.Add(1)
 	go func() {
@@ -42,6 +46,7 @@ func (b *Bot) take(raw []byte, at time.Time) {
 		defer func() { <-b.serving }()
 		b.serve(i, at)
 	}()
+	return nil
 }
 
 // serve answers i. Its context is its own: an answer in hand is finished when the

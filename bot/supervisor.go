@@ -247,7 +247,7 @@ func (b *Bot) onEvent(e *discordgo.Event) {
 		}
 		b.connected(r)
 	case "INTERACTION_CREATE":
-		b.take(e.RawData, time.Now())
+		_ = b.take(e.RawData, time.Now()) // it has been logged
 	}
 }
 

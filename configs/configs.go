@@ -159,6 +159,9 @@ type Discord struct {
 	Token       Secret // empty: the bot is off
 	URL         string // scheme and host only
 	UserInstall bool   // offer the commands to people who install the app for themselves
+	// HTTPAddr, host:port, is where Discord's own requests are answered; empty: commands
+	// come over the gateway. PublicKey is the application's, in hexadecimal digits.
+	HTTPAddr, PublicKey string
 }
 
 // HTTP is the public side.

@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
 	"net"
 	"net/url"
@@ -272,7 +274,27 @@ func (c *Config) validDiscord() error {
 		return c.wrong(name, "http would send the token in the clear: use https, or a stand-in on this machine")
 	}
 	c.Discord.URL = u.Scheme + "://" + u.Host
+	if err := c.validEndpoint(); err != nil {
+		return err
+	}
 	return c.validToken()
+}
+
+// validEndpoint checks what Discord's own requests need.
+func (c *Config) validEndpoint() error {
+	key, err := hex.DecodeString(c.Discord.PublicKey)
+	switch {
+	case err != nil || len(key) != 0 && len(key) != ed25519.PublicKeySize:
+		return c.wrong("discord.public_key", "not a public key: copy the 64 hexadecimal digits from the application's page at Discord")
+	case c.Discord.HTTPAddr == "":
+		return nil
+	case len(key) == 0:
+		return c.wrong("discord.public_key", "needed with discord.http_addr, to know Discord's requests from others: it is on the application's page at Discord")
+	}
+	if err := listenAddr(c.Discord.HTTPAddr); err != nil {
+		return c.wrong("discord.http_addr", "%w", err)
+	}
+	return nil
 }
 
 // validToken finds what people paste by mistake. It cannot know whether

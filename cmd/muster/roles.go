@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
+	"net"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -143,13 +145,35 @@ func buildNotifier(d *deps) (part, string, error) {
 	return part{name: "notifier", run: n.Run}, "", nil
 }
 
+// discordEndpoint takes the address for Discord's own requests, nil if there is none.
+func (d *deps) discordEndpoint() (net.Listener, ed25519.PublicKey, error) {
+	if d.cfg.Discord.HTTPAddr == "" {
+		return nil, nil, nil
+	}
+	key, err := bot.ParsePublicKey(d.cfg.Discord.PublicKey)
+	if err != nil {
+		return nil, nil, wrongSetting(d.cfg, "discord.public_key", err)
+	}
+	l, err := d.bind("discord.http_addr", d.cfg.Discord.HTTPAddr)
+	if err != nil {
+		return nil, nil, err
+	}
+	d.log.Info("Discord's own requests are answered", "addr", l.Addr().String(), "path", bot.EndpointPath)
+	return l, key, nil
+}
+
 // buildBot leaves the bot out when there is no token. A bot that Discord refuses
 // ends alone.
 func buildBot(d *deps) (part, string, error) {
 	if d.cfg.Discord.Token == "" {
 		return part{}, "no token is set (MUSTER_DISCORD_TOKEN)", nil
 	}
+	endpoint, key, err := d.discordEndpoint()
+	if err != nil {
+		return part{}, "", err
+	}
 	b, err := bot.New(bot.Config{
+		Interactions: endpoint, PublicKey: key,
 		Token: string(d.cfg.Discord.Token), URL: d.cfg.Discord.URL, UserInstall: d.cfg.Discord.UserInstall,
 		Store: d.store, Directory: d.directory, Bus: d.bus, PageURL: d.cfg.HTTP.PublicURL, Version: version(),
 		Log: d.log, Registerer: d.registry,

@@ -213,9 +213,14 @@ func (s *Server) interact(ctx context.Context, i *interaction, data map[string]a
 	s.mu.Lock()
 	s.begin(i)
 	event := s.interactionEvent(i, data)
+	posted := s.endpoint
 	s.mu.Unlock()
 	s.hub.publish("interaction", map[string]any{"id": i.id, "type": i.kind, "user": i.user.ID, "name": i.name})
-	s.gate.dispatch("INTERACTION_CREATE", i.guildID, func(*session) any { return event })
+	if posted != nil {
+		posted.send(ctx, s, event)
+	} else {
+		s.gate.dispatch("INTERACTION_CREATE", i.guildID, func(*session) any { return event })
+	}
 
 	deadline := time.NewTimer(s.cfg.InteractionDeadline)
 	defer deadline.Stop()

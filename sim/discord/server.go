@@ -35,6 +35,7 @@ type Server struct {
 	registry     registry
 	interactions map[string]*interaction // by token
 	modals       map[string]*openModal   // by the id of the interaction that opened it
+	endpoint     *endpoint               // nil: interactions go over the gateway
 	stats        Stats
 	violations   []Violation
 
