@@ -27,6 +27,7 @@ const (
 	batchSize  = 1000
 	publishers = 4
 	mostWait   = 20_000 / event.BundleMessages // messages
+	mostBehind = 40_000                        // events that the reader of everything has not had
 	againEvery = 97                            // one batch in so many is sent twice, as after a lost connection
 )
 
@@ -45,7 +46,7 @@ func TestADayAtFullRateArrivesAsItWasSent(t *testing.T) {
 	day := newTraffic(42, *count, time.Now())
 	w := p.watch(t, every)
 	began := time.Now()
-	sent := p.publish(t, day)
+	sent := p.publish(t, day, all)
 	published := time.Since(began)
 	p.settle(t, int64(day.made))
 	took := time.Since(began)
@@ -71,8 +72,9 @@ func TestADayAtFullRateArrivesAsItWasSent(t *testing.T) {
 	}
 }
 
-// publish sends everything and returns how many messages that were.
-func (p *plant) publish(t *testing.T, day *traffic) (sent int) {
+// publish sends everything, no faster than it is stored and reader gets it, and returns
+// how many events that were.
+func (p *plant) publish(t *testing.T, day *traffic, reader *reader) (sent int) {
 	t.Helper()
 	batches := make(chan *batch)
 	g, ctx := errgroup.WithContext(t.Context())
@@ -101,7 +103,7 @@ func (p *plant) publish(t *testing.T, day *traffic) (sent int) {
 			times = 2
 		}
 		for range times {
-			p.makeRoom(ctx, t)
+			p.makeRoom(ctx, t, int64(day.made)-mostBehind, reader)
 			select {
 			case batches <- b:
 				sent += len(b.payloads)
@@ -153,8 +155,9 @@ func worldOf(payload []byte) string {
 	return string(world)
 }
 
-// makeRoom waits while too much waits.
-func (p *plant) makeRoom(ctx context.Context, t *testing.T) {
+// makeRoom waits while too much waits, and until reader has had some events: a feed
+// drops what a reader is too slow for, and says so.
+func (p *plant) makeRoom(ctx context.Context, t *testing.T, read int64, reader *reader) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -163,11 +166,12 @@ func (p *plant) makeRoom(ctx context.Context, t *testing.T) {
 		if err != nil && ctx.Err() == nil {
 			t.Fatal(err)
 		}
-		if err != nil || n <= mostWait {
+		had := reader.had()
+		if err != nil || n <= mostWait && had >= read {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%d messages wait, and nobody takes them", n)
+			t.Fatalf("%d messages wait, the reader has had %d of %d events, and nothing moves", n, had, read)
 		}
 	}
 }

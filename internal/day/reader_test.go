@@ -119,6 +119,13 @@ func (r *reader) take(id string, now time.Time) error {
 	return nil
 }
 
+// had returns how many events came or were dropped.
+func (r *reader) had() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return int64(len(r.ids)) + r.dropped
+}
+
 func (r *reader) signal() {
 	select {
 	case r.changed <- struct{}{}:
