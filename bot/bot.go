@@ -186,7 +186,7 @@ func (b *Bot) Run(ctx context.Context) error {
 	g.Go(func() error { return b.listen(ctx) })
 	g.Go(func() error { return b.register(ctx) })
 	if b.cfg.Interactions != nil {
-		g.Go(func() error { return newEndpoint(b, b.cfg.PublicKey).serve(ctx, b.cfg.Interactions) })
+		g.Go(func() error { return newEndpoint(b).serve(ctx, b.cfg.Interactions) })
 	}
 	g.Go(func() error {
 		select {

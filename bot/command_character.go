@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"muster/alert"
 	"muster/event"
 )
 
@@ -41,13 +40,6 @@ func (b *Bot) character(ctx context.Context, i *interaction) (message, error) {
 	}
 	return message{Embeds: []embed{e}, Components: buttons(
 		button{Label: "Tell me when they come on", CustomID: controlVersion + "follow:" + c.ID.String()})}, nil
-}
-
-func characterTitle(c event.Character) string {
-	if c.Outfit.Tag != "" {
-		return "[" + escape(clip(c.Outfit.Tag, 8)) + "] " + nameOf(c)
-	}
-	return nameOf(c)
 }
 
 // whatIs says side, battle rank, home world and outfit.
@@ -89,16 +81,13 @@ func (b *Bot) whereIs(o event.Online) string {
 
 // sessionLine is one sitting: when, for how long, and on which world.
 func sessionLine(s event.Session, now time.Time) string {
-	length, about := now.Sub(s.StartedAt), "so far"
-	if !s.EndedAt.IsZero() {
-		length, about = s.EndedAt.Sub(s.StartedAt), ""
+	end, about := s.EndedAt, ""
+	if end.IsZero() {
+		end, about = now, " so far"
 	}
-	text := span(max(length, 0))
+	text := span(max(end.Sub(s.StartedAt), 0)) + about
 	if s.Inferred {
 		text = "at least " + text // its beginning was not seen
-	}
-	if about != "" {
-		text += " " + about
 	}
 	return fmt.Sprintf("<t:%d:f> · %s · %s", s.StartedAt.Unix(), text, escape(s.World.String()))
 }
@@ -116,8 +105,7 @@ func (b *Bot) follow(ctx context.Context, i *interaction, arg string) (message, 
 	case !known:
 		return message{}, tell("I do not know this player any more: they may have hidden their character from me.")
 	}
-	c := p.Character
-	return b.saveWatch(ctx, i, alert.Watch{User: i.by, CreatedAt: b.now(), Kind: alert.WatchCharacter, Character: id, Name: c.Name}, titled(c))
+	return b.watchPlayer(ctx, i, p.Character)
 }
 
 // outfitShow shows an outfit: who leads it, how many it has, and who is on.
@@ -167,8 +155,7 @@ func (b *Bot) followAll(ctx context.Context, i *interaction, arg string) (messag
 	if err != nil {
 		return message{}, err
 	}
-	w := alert.Watch{User: i.by, CreatedAt: b.now(), Kind: alert.WatchOutfit, Outfit: o.ID, Name: outfitChoice(o)}
-	return b.saveWatch(ctx, i, w, "anybody of "+outfitOf(o))
+	return b.watchOutfit(ctx, i, o)
 }
 
 // pressOnline is the button that lists who of an outfit is on.

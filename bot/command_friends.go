@@ -159,16 +159,24 @@ func (b *Bot) doubt(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	var ill []string
-	for _, s := range states {
-		if s = s.At(b.now()); !s.Health.Flowing() {
-			ill = append(ill, fmt.Sprintf("%s (since %s)", s.World, moment(s.Since, b.now())))
-		}
+	var worlds []string
+	for _, s := range ill(states, b.now()) {
+		worlds = append(worlds, fmt.Sprintf("%s (since %s)", s.World, moment(s.Since, b.now())))
 	}
-	if len(ill) == 0 {
+	if len(worlds) == 0 {
 		return ""
 	}
-	return "⚠️ No news from the game for: " + cut(strings.Join(ill, ", "), 300)
+	return "⚠️ No news from the game for: " + cut(strings.Join(worlds, ", "), 300)
+}
+
+// ill returns the states, as of now, of worlds of which nothing comes.
+func ill(states []event.StreamState, now time.Time) (all []event.StreamState) {
+	for _, s := range states {
+		if s = s.At(now); !s.Health.Flowing() {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // A gapLength says how long a hole was.

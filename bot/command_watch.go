@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"muster/alert"
+	"muster/event"
 )
 
 // watchAdd follows a player, an outfit, or those who lead one.
@@ -22,29 +23,34 @@ func (b *Bot) watchAdd(ctx context.Context, i *interaction) (message, error) {
 	default:
 		return message{}, tell("One at a time, please: a player, an outfit or its leaders.")
 	}
-	w := alert.Watch{User: i.by, CreatedAt: b.now()}
 	if given["player"] != "" {
 		c, err := b.player(ctx, given["player"])
 		if err != nil {
 			return message{}, err
 		}
-		w.Kind, w.Character, w.Name = alert.WatchCharacter, c.ID, c.Name
-		return b.saveWatch(ctx, i, w, titled(c))
+		return b.watchPlayer(ctx, i, c)
 	}
 	o, err := b.outfit(ctx, given["outfit"]+given["leaders"])
 	if err != nil {
 		return message{}, err
 	}
-	w.Kind, w.Outfit, w.Name = alert.WatchOutfit, o.ID, outfitChoice(o)
-	who := "anybody of " + outfitOf(o)
-	if given["leaders"] != "" {
-		w.Kind, w.MaxOrdinal = alert.WatchLeaders, alert.DefaultOrdinal
-		who = "the leader of " + outfitOf(o) + ", or one of the rank below,"
+	if given["leaders"] == "" {
+		return b.watchOutfit(ctx, i, o)
 	}
-	return b.saveWatch(ctx, i, w, who)
+	w := alert.Watch{Kind: alert.WatchLeaders, MaxOrdinal: alert.DefaultOrdinal, Outfit: o.ID, Name: outfitChoice(o)}
+	return b.saveWatch(ctx, i, w, "the leader of "+outfitOf(o)+", or one of the rank below,")
+}
+
+func (b *Bot) watchPlayer(ctx context.Context, i *interaction, c event.Character) (message, error) {
+	return b.saveWatch(ctx, i, alert.Watch{Kind: alert.WatchCharacter, Character: c.ID, Name: c.Name}, titled(c))
+}
+
+func (b *Bot) watchOutfit(ctx context.Context, i *interaction, o event.Outfit) (message, error) {
+	return b.saveWatch(ctx, i, alert.Watch{Kind: alert.WatchOutfit, Outfit: o.ID, Name: outfitChoice(o)}, "anybody of "+outfitOf(o))
 }
 
 func (b *Bot) saveWatch(ctx context.Context, i *interaction, w alert.Watch, who string) (message, error) {
+	w.User, w.CreatedAt = i.by, b.now()
 	_, added, err := b.cfg.Store.AddWatch(ctx, w)
 	if err != nil {
 		return message{}, limited(err)

@@ -32,11 +32,9 @@ func (b *Bot) population(ctx context.Context, _ *interaction) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	ill := map[event.World]event.StreamState{}
-	for _, s := range states {
-		if s = s.At(now); !s.Health.Flowing() {
-			ill[s.World] = s
-		}
+	silent := map[event.World]time.Time{} // since when nothing comes of it
+	for _, s := range ill(states, now) {
+		silent[s.World] = s.Since
 	}
 	order := slices.SortedFunc(maps.Keys(worlds), func(x, y event.World) int {
 		return cmp.Or(cmp.Compare(all(worlds[y]), all(worlds[x])), cmp.Compare(x, y))
@@ -46,8 +44,8 @@ func (b *Bot) population(ctx context.Context, _ *interaction) (message, error) {
 	for _, w := range order {
 		total += all(worlds[w])
 		line := fmt.Sprintf("**%s** — %s on\n%s\n%s", escape(w.String()), number(all(worlds[w])), bar(worlds[w]), shares(worlds[w]))
-		if s, bad := ill[w]; bad {
-			line += "\n⚠️ no news since " + moment(s.Since, now) + ": this is how it was then"
+		if since, yes := silent[w]; yes {
+			line += "\n⚠️ no news since " + moment(since, now) + ": this is how it was then"
 		}
 		lines = append(lines, line+"\n")
 	}

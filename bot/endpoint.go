@@ -62,8 +62,8 @@ type endpoint struct {
 	turned      time.Time
 }
 
-func newEndpoint(b *Bot, key ed25519.PublicKey) *endpoint {
-	return &endpoint{key: key, take: b.take, now: b.cfg.Now, log: b.log, m: b.metrics, seen: map[string]struct{}{}}
+func newEndpoint(b *Bot) *endpoint {
+	return &endpoint{key: b.cfg.PublicKey, take: b.take, now: b.cfg.Now, log: b.log, m: b.metrics, seen: map[string]struct{}{}}
 }
 
 // ServeHTTP verifies a request, and acknowledges it. The answer itself goes another

@@ -80,11 +80,14 @@ func nameOf(c event.Character) string {
 }
 
 // titled returns the name with the outfit's tag, in bold, escaped.
-func titled(c event.Character) string {
+func titled(c event.Character) string { return "**" + characterTitle(c) + "**" }
+
+// characterTitle returns the name with the outfit's tag for a title, escaped.
+func characterTitle(c event.Character) string {
 	if c.Outfit.Tag != "" {
-		return "**[" + escape(clip(c.Outfit.Tag, 8)) + "] " + nameOf(c) + "**"
+		return "[" + escape(clip(c.Outfit.Tag, 8)) + "] " + nameOf(c)
 	}
-	return "**" + nameOf(c) + "**"
+	return nameOf(c)
 }
 
 // outfitOf returns the outfit for prose, in bold, escaped.

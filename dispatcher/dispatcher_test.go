@@ -110,6 +110,21 @@ func sightings(payloads ...string) (bodies [][]byte) {
 	return bodies
 }
 
+// wantCounted checks what the metric says of messages taken off the queue.
+func (r *rig) wantCounted(duplicate, isNew, rejected int) {
+	r.t.Helper()
+	want := fmt.Sprintf(`
+		# HELP muster_dispatcher_events_total Messages taken off the queue: new, there already, or put aside as dead letters.
+		# TYPE muster_dispatcher_events_total counter
+		muster_dispatcher_events_total{outcome="duplicate"} %d
+		muster_dispatcher_events_total{outcome="new"} %d
+		muster_dispatcher_events_total{outcome="rejected"} %d
+	`, duplicate, isNew, rejected)
+	if err := testutil.GatherAndCompare(r.reg, strings.NewReader(want), "muster_dispatcher_events_total"); err != nil {
+		r.t.Error(err)
+	}
+}
+
 // feed returns the items on the feed so far.
 func (r *rig) feed() (items []event.FeedItem) {
 	r.t.Helper()
@@ -184,16 +199,7 @@ func TestAnEventSeenTwiceIsToldOnce(t *testing.T) {
 		if len(items) != 3 || r.store.len() != 3 {
 			t.Errorf("%d on the feed, %d stored, want 3 and 3", len(items), r.store.len())
 		}
-		want := `
-			# HELP muster_dispatcher_events_total Messages taken off the queue: new, there already, or put aside as dead letters.
-			# TYPE muster_dispatcher_events_total counter
-			muster_dispatcher_events_total{outcome="duplicate"} 1
-			muster_dispatcher_events_total{outcome="new"} 3
-			muster_dispatcher_events_total{outcome="rejected"} 0
-		`
-		if err := testutil.GatherAndCompare(r.reg, strings.NewReader(want), "muster_dispatcher_events_total"); err != nil {
-			t.Error(err)
-		}
+		r.wantCounted(1, 3, 0)
 	})
 }
 
@@ -282,16 +288,7 @@ func TestOfABundleOnlyWhatIsPoisonIsPutAside(t *testing.T) {
 		if len(items) != 3 || s.len() != 3 {
 			t.Errorf("%d on the feed, %d stored; want 3 and 3", len(items), s.len())
 		}
-		counted := `
-			# HELP muster_dispatcher_events_total Messages taken off the queue: new, there already, or put aside as dead letters.
-			# TYPE muster_dispatcher_events_total counter
-			muster_dispatcher_events_total{outcome="duplicate"} 0
-			muster_dispatcher_events_total{outcome="new"} 3
-			muster_dispatcher_events_total{outcome="rejected"} 4
-		`
-		if err := testutil.GatherAndCompare(r.reg, strings.NewReader(counted), "muster_dispatcher_events_total"); err != nil {
-			t.Error(err)
-		}
+		r.wantCounted(0, 3, 4)
 		m, err := event.DecodeMessage(refused)
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"muster/bus"
 	"muster/event"
+	"muster/internal/backoff"
 )
 
 // Between two tries of one batch.
@@ -48,15 +49,8 @@ func (l *Listener) publish(ctx context.Context, q *queue) {
 // linger waits for the company of what has just come: events arrive in bursts.
 func (l *Listener) linger(ctx context.Context, q *queue) {
 	since, ok := q.oldestSince()
-	left := time.Until(since.Add(l.cfg.Linger))
-	if !ok || left <= 0 {
-		return
-	}
-	t := time.NewTimer(left)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
+	if left := time.Until(since.Add(l.cfg.Linger)); ok && left > 0 {
+		_ = backoff.Sleep(ctx, left) // whoever publishes sees that ctx has ended
 	}
 }
 
@@ -78,11 +72,7 @@ func (l *Listener) deliver(ctx context.Context, batch []bus.Message) bool {
 		}
 		l.metrics.retries.Inc()
 		l.outage.refused(l, err)
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if backoff.Sleep(ctx, wait) != nil {
 			return false
 		}
 	}

@@ -39,8 +39,11 @@ func (s *Server) SetEndpoint(ctx context.Context, url string, key ed25519.Privat
 	case status != http.StatusOK || json.Unmarshal(body, &answer) != nil || answer.Type != 1:
 		return fmt.Errorf("the endpoint could not be verified: a ping was answered with %d %s", status, body)
 	}
-	if status, _, err = e.post(ctx, ping, s.cfg.Now(), false); err != nil || status != http.StatusUnauthorized {
-		return fmt.Errorf("the endpoint could not be verified: a wrong signature was answered with %d (%w)", status, err)
+	switch status, _, err = e.post(ctx, ping, s.cfg.Now(), false); {
+	case err != nil:
+		return fmt.Errorf("the endpoint could not be verified: %w", err)
+	case status != http.StatusUnauthorized:
+		return fmt.Errorf("the endpoint could not be verified: a wrong signature was answered with %d", status)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
