@@ -99,3 +99,15 @@ func (s *Store) CountAll(t testing.TB) (n int64) {
 	}
 	return n
 }
+
+// ForEach runs row for each row of the answer to text.
+func (s *Store) ForEach(ctx context.Context, text string, row func()) error {
+	return s.each(ctx, ask(text), func(*sql.Rows) error { row(); return nil })
+}
+
+// LeaveReplicasOut has reads go to the primary until the next beat.
+func (s *Store) LeaveReplicasOut(ctx context.Context, why error) {
+	for _, r := range s.replicas.list {
+		r.leave(ctx, why)
+	}
+}

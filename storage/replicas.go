@@ -119,7 +119,9 @@ func (rs *replicas) pick() (*replica, context.Context) {
 
 // each has a replica answer q. It is not done if there is none, or if the one
 // asked failed or was left out before it gave the first row, of which n keeps
-// count: then the primary is to answer.
+// count: then the primary is to answer. An answer that has begun is heard to its
+// end, even of a replica that was left out since: it is what was true when it was
+// asked.
 func (rs *replicas) each(ctx context.Context, d dialect, q question, scan func(*sql.Rows) error, n *int) (done bool, err error) {
 	r, used := rs.pick()
 	if r == nil {
@@ -127,8 +129,18 @@ func (rs *replicas) each(ctx context.Context, d dialect, q question, scan func(*
 	}
 	bounded, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(used, cancel)()
-	err = eachOf(bounded, r.db, q, scan)
+	var given atomic.Bool // whichever is first: its first row, or that it is left out
+	defer context.AfterFunc(used, func() {
+		if given.CompareAndSwap(false, true) {
+			cancel()
+		}
+	})()
+	err = eachOf(bounded, r.db, q, func(rows *sql.Rows) error {
+		if *n == 0 && !given.CompareAndSwap(false, true) {
+			return used.Err()
+		}
+		return scan(rows)
+	})
 	fault := d.fault(ctx, err)
 	switch {
 	case err == nil, ctx.Err() != nil:
@@ -138,13 +150,13 @@ func (rs *replicas) each(ctx context.Context, d dialect, q question, scan func(*
 			r.leave(ctx, err)
 		}
 		return false, nil
-	case fault != noFault || used.Err() != nil:
+	case fault != noFault:
 		return true, fmt.Errorf("replica %s was lost in its answer: %w", r.name, err)
 	}
 	return true, err
 }
 
-// leave has reads go elsewhere, and ends those that wait for an answer.
+// leave has reads go elsewhere, and ends those that wait for the first row.
 func (r *replica) leave(ctx context.Context, why error) {
 	r.mu.Lock()
 	r.end(why)

@@ -3,6 +3,7 @@ package storage_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -166,6 +167,21 @@ func TestReadersWhoDoNotMindAskAReplicaThatKeepsUp(t *testing.T) {
 		if got := p.log.count(text); got != want {
 			t.Errorf("%q was said %d times, want %d", text, got, want)
 		}
+	}
+}
+
+// A replica is left out for what it has not copied yet; what it is telling is no
+// worse for that.
+func TestAnAnswerThatHasBegunIsHeardToItsEnd(t *testing.T) {
+	p := newPair(t, storage.Options{})
+	rows := 0
+	err := p.Lagging().ForEach(t.Context(), "SELECT seq FROM seq_1_to_200000", func() {
+		if rows++; rows == 1 {
+			p.LeaveReplicasOut(t.Context(), errors.New("it lags"))
+		}
+	})
+	if err != nil || rows != 200_000 {
+		t.Errorf("%d rows: %v", rows, err)
 	}
 }
 
