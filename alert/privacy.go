@@ -20,6 +20,16 @@ type PrivacyExport struct {
 	Hidden     []event.Character `json:"hidden_characters"`
 	Alerts     []Recent          `json:"alerts"`      // of the last days, newest first
 	MoreAlerts int               `json:"more_alerts"` // beyond those
+	// Subscriptions are those of channels that the person made.
+	Subscriptions []SubscriptionExport `json:"channel_subscriptions"`
+}
+
+// A SubscriptionExport is a channel's Subscription.
+type SubscriptionExport struct {
+	Guild     string    `json:"guild"`
+	Channel   string    `json:"channel"`
+	Topic     Topic     `json:"topic"`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // A LinkExport is a linked character with the friends list read for it.

@@ -39,6 +39,7 @@ type fakeStore struct {
 	stale      []event.Online
 	outfits    []event.Outfit
 	members    map[event.OutfitID][]event.Member
+	followed   []event.Outfit
 	hidden     []event.CharacterID
 	players    []event.Player // of any friends list
 	off        []event.CharacterID
@@ -205,6 +206,12 @@ func (s *fakeStore) SaveMembers(_ context.Context, id event.OutfitID, members []
 	return nil
 }
 
+func (s *fakeStore) FollowedOutfits(context.Context) ([]event.Outfit, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.followed), nil
+}
+
 // all returns what is stored.
 func (s *fakeStore) all() map[event.CharacterID]event.Character {
 	s.mu.Lock()
@@ -338,7 +345,7 @@ func (q *fakeQuery) OutfitsByTag(_ context.Context, env event.Environment, tag s
 }
 
 func (q *fakeQuery) Members(_ context.Context, env event.Environment, id event.OutfitID) ([]event.Member, error) {
-	if err := q.note("members", env); err != nil {
+	if err := q.note("members", env, event.CharacterID(id)); err != nil {
 		return nil, err
 	}
 	return q.members[id], nil

@@ -181,7 +181,8 @@ const (
 	doNews     = "news of names"
 	doUnnamed  = "characters without a name"
 	doFriends  = "friends"
-	doDue      = "friends that are due"
+	doOutfits  = "members of outfits"
+	doDue      = "friends and outfits that are due"
 	doTables   = "tables of names"
 	doPresence = "presence"
 	doStale    = "stale presence"
@@ -191,7 +192,7 @@ const (
 // newOutages returns what says that one of these works no longer, or again.
 func newOutages(log *slog.Logger) map[string]*outage.Outage {
 	all := make(map[string]*outage.Outage)
-	for _, what := range []string{doNames, doNews, doUnnamed, doFriends, doDue, doTables, doPresence, doStale, doGaps} {
+	for _, what := range []string{doNames, doNews, doUnnamed, doFriends, doOutfits, doDue, doTables, doPresence, doStale, doGaps} {
 		all[what] = outage.New(log.With("what", what), nil, "this does not work, trying again", "this works again")
 	}
 	return all

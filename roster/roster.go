@@ -38,6 +38,10 @@ type Store interface {
 	FriendsStore
 	// FriendsDue returns linked characters whose list was last read before then.
 	FriendsDue(ctx context.Context, readBefore time.Time, limit int) ([]event.CharacterID, error)
+	// FollowedOutfits returns the outfits whose members are to be known, with their leaders.
+	FollowedOutfits(ctx context.Context) ([]event.Outfit, error)
+	// SaveMembers makes members the whole roster of outfit; an empty one changes nothing.
+	SaveMembers(ctx context.Context, outfit event.OutfitID, members []event.Member) error
 	Lookups(ctx context.Context, category string) ([]event.Lookup, error)
 	SaveLookups(ctx context.Context, lookups []event.Lookup) error
 	// StaleOnline returns who counts as online and gave no sign of life since then.
@@ -59,6 +63,7 @@ type FriendsStore interface {
 type Query interface {
 	Characters(ctx context.Context, env event.Environment, ids []event.CharacterID) ([]event.Character, error)
 	FriendsQuery
+	Members(ctx context.Context, env event.Environment, outfit event.OutfitID) ([]event.Member, error)
 	OnlineStatus(ctx context.Context, env event.Environment, ids []event.CharacterID) (map[event.CharacterID]event.World, error)
 	Lookups(ctx context.Context, env event.Environment, category string) ([]event.Lookup, error)
 }
@@ -92,6 +97,9 @@ type Config struct {
 	FriendsAge    time.Duration // 1 h: how old a friends list may grow
 	FriendsEvery  time.Duration // 30 s: how often lists that are due are looked for
 	FriendsBatch  int           // 100: lists read each time, so that many are spread over the hour
+	OutfitsAge    time.Duration // 3 min: how old the list of members of an outfit that is followed may grow
+	OutfitsEvery  time.Duration // 10 s: how often lists that are due are looked for
+	OutfitsBatch  int           // 20: lists read each time
 	LookupsEvery  time.Duration // 24 h
 	StaleAge      time.Duration // 15 min without a sign of life before somebody is asked about
 	StaleEvery    time.Duration // 1 min
@@ -105,6 +113,7 @@ func (c Config) withDefaults() Config {
 	durations := map[*time.Duration]time.Duration{
 		&c.Gather: 250 * time.Millisecond, &c.PollEvery: 5 * time.Second,
 		&c.FriendsAge: time.Hour, &c.FriendsEvery: 30 * time.Second,
+		&c.OutfitsAge: 3 * time.Minute, &c.OutfitsEvery: 10 * time.Second,
 		&c.LookupsEvery: 24 * time.Hour, &c.StaleAge: 15 * time.Minute, &c.StaleEvery: time.Minute, &c.GapsEvery: 5 * time.Second,
 		&c.RetryFirst: time.Second, &c.RetryLongest: time.Minute, &c.FinishTimeout: 5 * time.Second,
 	}
@@ -115,6 +124,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.FriendsBatch <= 0 {
 		c.FriendsBatch = 100
+	}
+	if c.OutfitsBatch <= 0 {
+		c.OutfitsBatch = 20
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -132,6 +144,8 @@ type Roster struct {
 	held    lease.Lease // while leading
 	// friendsTried remembers lists that could not be read, for friendsPause.
 	friendsTried map[event.CharacterID]time.Time
+	// outfitRead says when the members of an outfit that is followed were last asked for.
+	outfitRead map[event.OutfitID]time.Time
 	// corrected remembers of each world the end of the last hole that was corrected.
 	corrected map[event.World]time.Time
 }
@@ -191,6 +205,7 @@ func (r *Roster) lead(ctx context.Context, held lease.Lease) {
 	for _, task := range []func(context.Context){
 		r.hear, r.resolve, r.poll, r.readLookups,
 		func(ctx context.Context) { every(ctx, r.cfg.FriendsEvery, r.friendsRound) },
+		func(ctx context.Context) { every(ctx, r.cfg.OutfitsEvery, r.outfitsRound) },
 		func(ctx context.Context) { every(ctx, r.cfg.StaleEvery, r.staleRound) },
 		func(ctx context.Context) { every(ctx, r.cfg.GapsEvery, r.gapsRound) },
 	} {

@@ -124,24 +124,29 @@ func (t *tx) told(ctx context.Context, c event.CharacterID, loggedOut time.Time)
 
 // due returns the news that is worth an alert and that somebody may watch.
 func (r *recording) due(ctx context.Context) ([]news, error) {
+	return r.fresh(ctx, r.lifetime(), r.t.s.watched.has)
+}
+
+// fresh returns who of those whom anybody cares for came on, no longer than lifetime
+// ago and for certain.
+func (r *recording) fresh(ctx context.Context, lifetime time.Duration, cared func(event.CharacterID) bool) ([]news, error) {
 	var due []news
-	var w *watchfulness
 	for _, n := range r.news {
-		if !alert.Due(n.change, true, r.lifetime(), r.now) || !r.t.s.watched.has(n.change.After.Character) {
+		if !alert.Due(n.change, true, lifetime, r.now) || !cared(n.change.After.Character) {
 			continue
 		}
 		if !n.change.ByLogin {
 			if n.before != event.EndLogout && n.before != event.EndObserved {
 				continue // it may have been there all the time
 			}
-			if w == nil {
+			if r.whole == nil {
 				var err error
-				if w, err = r.watchfulness(ctx); err != nil {
+				if r.whole, err = r.watchfulness(ctx); err != nil {
 					return nil, err
 				}
 			}
-			known := w.unbroken(n.change.After.World, n.change.Before.LoggedOut, r.now)
-			if !alert.Due(n.change, known, r.lifetime(), r.now) {
+			known := r.whole.unbroken(n.change.After.World, n.change.Before.LoggedOut, r.now)
+			if !alert.Due(n.change, known, lifetime, r.now) {
 				continue
 			}
 		}

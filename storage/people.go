@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"muster/alert"
 	"muster/event"
 )
 
@@ -46,7 +47,11 @@ func (s *Store) SaveCharacters(ctx context.Context, list []event.Character) erro
 		}
 	}
 	slices.SortStableFunc(list, func(a, b event.Character) int { return cmp.Compare(a.ID, b.ID) })
-	err := s.write(ctx, func(t *tx) error { return t.saveCharacters(ctx, list) })
+	subs, err := s.wantedByChannels(ctx)
+	if err != nil {
+		return fmt.Errorf("save characters: %w", err)
+	}
+	err = s.write(ctx, func(t *tx) error { return t.saveCharacters(ctx, list, subs) })
 	if err != nil {
 		return fmt.Errorf("save characters: %w", err)
 	}
@@ -59,7 +64,7 @@ type stored struct {
 	tries     int64
 }
 
-func (t *tx) saveCharacters(ctx context.Context, list []event.Character) error {
+func (t *tx) saveCharacters(ctx context.Context, list []event.Character, subs []alert.Subscription) error {
 	ids := make([]event.CharacterID, len(list))
 	for i, c := range list {
 		ids[i] = c.ID
@@ -70,6 +75,7 @@ func (t *tx) saveCharacters(ctx context.Context, list []event.Character) error {
 	}
 	var rows, outfits, members []any
 	var left []event.CharacterID
+	outfitOf := map[event.CharacterID]event.OutfitID{}
 	for _, answer := range list {
 		c, tries, retry := merged(answer, old[answer.ID])
 		rows = append(rows, int64(c.ID), c.Name, strings.ToLower(c.Name), int64(c.Faction), int64(c.World),
@@ -77,9 +83,11 @@ func (t *tx) saveCharacters(ctx context.Context, list []event.Character) error {
 		switch {
 		case c.Missing || c.Name == "":
 		case !c.Outfit.IsZero():
+			outfitOf[c.ID] = c.Outfit.ID
 			outfits = append(outfits, outfitRow(c.Outfit)...)
 			members = append(members, int64(c.ID), int64(c.Outfit.ID), "", 0, 0)
 		case answer.World != 0:
+			outfitOf[c.ID] = 0
 			left = append(left, c.ID)
 		}
 	}
@@ -88,6 +96,17 @@ func (t *tx) saveCharacters(ctx context.Context, list []event.Character) error {
 	}
 	if _, err := t.insert(ctx, outfitNameShape, outfits); err != nil {
 		return err
+	}
+	if len(subs) > 0 {
+		moved, err := t.movesOf(ctx, outfitOf)
+		if err != nil {
+			return err
+		}
+		for outfit, gone := range moved {
+			if err := t.outfitNews(ctx, subs, outfit, nil, gone, time.Now()); err != nil {
+				return err
+			}
+		}
 	}
 	if _, err := t.insert(ctx, memberPlaceShape, members); err != nil {
 		return err
@@ -232,9 +251,22 @@ func (s *Store) SaveMembers(ctx context.Context, outfit event.OutfitID, list []e
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	err := s.write(ctx, func(t *tx) error {
+	subs, err := s.wantedByChannels(ctx)
+	if err != nil {
+		return fmt.Errorf("save members of outfit %d: %w", outfit, err)
+	}
+	err = s.write(ctx, func(t *tx) error {
 		if _, err := t.addCharacters(ctx, ids); err != nil {
 			return err
+		}
+		if len(subs) > 0 {
+			gone, err := t.goneFrom(ctx, outfit, ids)
+			if err != nil {
+				return err
+			}
+			if err := t.outfitNews(ctx, subs, outfit, list, gone, time.Now()); err != nil {
+				return err
+			}
 		}
 		if err := t.dropOthers(ctx, "memberships", "outfit_id", int64(outfit), "character_id", ids); err != nil {
 			return err

@@ -18,13 +18,22 @@ const maxExported = 5000
 func (s *Store) Export(ctx context.Context, u alert.UserID, now time.Time) (alert.PrivacyExport, error) {
 	out := alert.PrivacyExport{User: u, MadeAt: now}
 	for _, read := range []func(context.Context, *alert.PrivacyExport) error{
-		s.exportLinks, s.exportLists, s.exportRecipient, s.exportAlerts,
+		s.exportLinks, s.exportLists, s.exportRecipient, s.exportAlerts, s.exportSubscriptions,
 	} {
 		if err := read(ctx, &out); err != nil {
 			return out, fmt.Errorf("export: %w", err)
 		}
 	}
 	return out, nil
+}
+
+func (s *Store) exportSubscriptions(ctx context.Context, out *alert.PrivacyExport) error {
+	list, err := s.subscriptions(ctx, "WHERE s.user_id = ?", int64(out.User))
+	for _, sub := range list {
+		out.Subscriptions = append(out.Subscriptions, alert.SubscriptionExport{Guild: sub.Guild.String(), Channel: sub.Channel.String(),
+			Topic: sub.Topic, CreatedAt: sub.CreatedAt})
+	}
+	return err
 }
 
 func (s *Store) exportLinks(ctx context.Context, out *alert.PrivacyExport) error {
@@ -126,6 +135,7 @@ func (t *tx) forget(ctx context.Context, u int64, f *alert.Forgotten) error {
 		{&f.Alerts, "DELETE FROM alerts WHERE user_id = ?"},
 		{&f.Messages, "DELETE FROM alert_posts WHERE user_id = ?"},
 		{nil, "UPDATE hidden_characters SET user_id = 0 WHERE user_id = ?"},
+		{nil, "UPDATE channel_subs SET user_id = 0 WHERE user_id = ?"}, // it is the guild's
 	} {
 		n, err := t.exec(ctx, step.text, u)
 		if err != nil {

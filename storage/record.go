@@ -41,6 +41,10 @@ func (s *Store) Record(ctx context.Context, now time.Time, rec event.Record,
 	}
 	s.freshenWatched(ctx)
 	s.lookAfter(ctx, now)
+	subs, err := s.wantedByChannels(ctx)
+	if err != nil {
+		return event.Recorded{}, fmt.Errorf("record: %w", err)
+	}
 	mark := s.dirty.take()
 	defer s.dirty.give(mark)
 	var r, doubtful *recording // the newest attempt, and the newest that may be committed
@@ -49,7 +53,7 @@ func (s *Store) Record(ctx context.Context, now time.Time, rec event.Record,
 		if t.doubt > doubt {
 			doubtful, doubt = r, t.doubt
 		}
-		r = &recording{t: t, now: now, batch: b, mark: mark}
+		r = &recording{t: t, now: now, batch: b, mark: mark, subs: subs}
 		if err := r.run(ctx, rec); err != nil {
 			return err
 		}
@@ -139,6 +143,8 @@ type recording struct {
 	refreshed []touch // those it has heard of
 	news      []news
 	tracks    []event.Track // as written
+	whole     *watchfulness // once it was asked for
+	subs      []alert.Subscription
 	newIDs    []event.CharacterID
 	ids       []event.CharacterID // seen in new events, not known to have a row
 }
@@ -164,6 +170,9 @@ func (r *recording) run(ctx context.Context, rec event.Record) error {
 	}
 	if err := r.alerts(ctx); err != nil {
 		return fmt.Errorf("alerts: %w", err)
+	}
+	if err := r.channelNews(ctx, rec.Events); err != nil {
+		return fmt.Errorf("news for channels: %w", err)
 	}
 	if err := r.dirtyHours(ctx); err != nil {
 		return fmt.Errorf("dirty hours: %w", err)

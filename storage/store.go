@@ -98,8 +98,9 @@ type shared struct {
 	cache *presenceCache
 	known *idCache // characters that have a row
 
-	watched watchedIndex
-	trace   func(text string) // of tests: sees the statements of transactions
+	watched  watchedIndex
+	channels channelIndex
+	trace    func(text string) // of tests: sees the statements of transactions
 
 	running   runningHour // of Rollup
 	dirty     dirtyMarks

@@ -250,7 +250,7 @@ func (l *turnLoader) presence(ctx context.Context) error {
 	return err
 }
 
-func sortedIDs(set map[event.CharacterID]bool) []event.CharacterID {
+func sortedIDs[V any](set map[event.CharacterID]V) []event.CharacterID {
 	list := make([]event.CharacterID, 0, len(set))
 	for id := range set {
 		list = append(list, id)

@@ -26,6 +26,7 @@ func (w *world) everything(u alert.UserID, own event.CharacterID) {
 	w.ok(w.SaveSettings(ctx, set))
 	w.ok(w.SaveRecipient(ctx, alert.Recipient{User: u, DMChannel: "77"}))
 	w.ok(w.Hide(ctx, own, u, at(2)))
+	w.subscribe(func(s *alert.Subscription) { s.By, s.Guild = u, alert.Snowflake(u) })
 }
 
 // userRows returns the tables that have a column for users, each with how many
@@ -120,7 +121,7 @@ func exportAll(w *world) {
 	w.ok(err)
 	var back map[string]any
 	w.ok(json.Unmarshal(text, &back))
-	for name, want := range map[string]int{"linked_characters": 1, "watches": 3, "groups": 1, "muted": 1, "hidden_characters": 1, "alerts": 1} {
+	for name, want := range map[string]int{"linked_characters": 1, "watches": 3, "groups": 1, "muted": 1, "hidden_characters": 1, "alerts": 1, "channel_subscriptions": 1} {
 		list, _ := back[name].([]any)
 		same(w, name, len(list), want)
 	}
@@ -134,7 +135,7 @@ func exportAll(w *world) {
 	}
 	other, err := w.Export(w.Context(), ben, at(5))
 	w.ok(err)
-	if other.Settings != nil || other.Recipient != nil || len(other.Alerts)+len(other.Watches)+len(other.Links) != 0 {
+	if other.Settings != nil || other.Recipient != nil || len(other.Alerts)+len(other.Watches)+len(other.Links)+len(other.Subscriptions) != 0 {
 		w.Errorf("of a stranger: %+v", other)
 	}
 }
