@@ -22,6 +22,12 @@ type AlertRun struct {
 	Over bool
 }
 
+// An OutfitCount is an outfit and how often it did something.
+type OutfitCount struct {
+	Outfit Outfit
+	N      int
+}
+
 // AlertLength is how long an alert lasts of which the game's tables say nothing.
 const AlertLength = 90 * time.Minute
 

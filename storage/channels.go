@@ -116,6 +116,32 @@ func (s *Store) subscriptions(ctx context.Context, where string, args ...any) ([
 	return out, err
 }
 
+var guildShape = newShape("guild_outfits", "guild_id outfit_id user_id linked_ns", "guild_id", "outfit_id", "user_id", "linked_ns")
+
+// LinkGuild notes which outfit a guild is of, in place of another one.
+func (s *Store) LinkGuild(ctx context.Context, guild alert.Snowflake, outfit event.OutfitID, by alert.UserID, now time.Time) error {
+	if guild <= 0 || outfit <= 0 || by <= 0 {
+		return fmt.Errorf("link guild: %w: guild %d, outfit %d by %d", ErrData, guild, outfit, by)
+	}
+	return wrap("link guild", s.write(ctx, func(t *tx) error {
+		_, err := t.insert(ctx, guildShape, []any{int64(guild), int64(outfit), int64(by), nano(now)})
+		return err
+	}))
+}
+
+// GuildOutfit returns the outfit that a guild is of; false: it has not said.
+func (s *Store) GuildOutfit(ctx context.Context, guild alert.Snowflake) (event.Outfit, bool, error) {
+	ids, err := readIDs[event.OutfitID](ctx, s, "SELECT outfit_id FROM guild_outfits WHERE guild_id = ?", int64(guild))
+	if err != nil || len(ids) == 0 {
+		return event.Outfit{}, false, wrap("outfit of guild", err)
+	}
+	o, known, err := s.Outfit(ctx, ids[0])
+	if !known {
+		o = event.Outfit{ID: ids[0]}
+	}
+	return o, true, wrap("outfit of guild", err)
+}
+
 // A channelIndex knows in memory what channels want to be told, so that a Record with
 // nothing for them costs no query. It is at most refreshEvery old: see AwaitWatched.
 type channelIndex struct {
@@ -130,7 +156,7 @@ func (x *channelIndex) forget() {
 	x.at = time.Time{}
 }
 
-// wanted returns the subscriptions that are not paused.
+// wantedByChannels returns the subscriptions that are not paused.
 func (s *Store) wantedByChannels(ctx context.Context) ([]alert.Subscription, error) {
 	x := &s.channels
 	x.mu.Lock()
@@ -148,11 +174,11 @@ func (s *Store) wantedByChannels(ctx context.Context) ([]alert.Subscription, err
 }
 
 // FollowedOutfits returns the outfits whose members are to be known: those that a
-// person watches or a channel is told of, by id. Only the id and the leader are filled in.
+// person watches, a channel is told of or a guild is of, by id. Only the id and the leader are filled in.
 func (s *Store) FollowedOutfits(ctx context.Context) ([]event.Outfit, error) {
 	var out []event.Outfit
 	err := s.each(ctx, ask("SELECT x.id, COALESCE(o.leader, 0) FROM (SELECT target AS id FROM watches WHERE kind IN ('outfit', 'leaders') "+
-		"UNION SELECT outfit_id FROM channel_subs WHERE outfit_id > 0) x LEFT JOIN outfits o ON o.id = x.id ORDER BY x.id"), func(rows *sql.Rows) error {
+		"UNION SELECT outfit_id FROM channel_subs WHERE outfit_id > 0 UNION SELECT outfit_id FROM guild_outfits) x LEFT JOIN outfits o ON o.id = x.id ORDER BY x.id"), func(rows *sql.Rows) error {
 		var o event.Outfit
 		err := rows.Scan((*int64)(&o.ID), (*int64)(&o.Leader))
 		out = append(out, o)

@@ -233,47 +233,54 @@ func (t *tx) nameNews(ctx context.Context, turns []alert.ChannelTurn) error {
 }
 
 // SettlePost records what came of one post of a turn. It changes nothing if the turn is
-// no longer the caller's, but for noting a message that is known to be sent.
-func (s *Store) SettlePost(ctx context.Context, turn alert.ChannelTurn, r alert.PostResult, now time.Time) error {
-	return wrap("settle post", s.write(ctx, func(t *tx) error {
+// no longer the caller's, but for noting a message that is known to be sent. paused says
+// that this call has paused the channel, with all its subscriptions.
+func (s *Store) SettlePost(ctx context.Context, turn alert.ChannelTurn, r alert.PostResult, now time.Time) (paused bool, err error) {
+	err = s.write(ctx, func(t *tx) error {
 		mine, err := t.count(ctx, "SELECT COUNT(*) FROM channel_subs WHERE id = ? AND claim = ?", turn.ID, turn.Claim)
-		if err != nil {
+		if err != nil || mine == 0 && (r.Message == 0 || r.Failed) {
 			return err
 		}
-		var ends, due any = int64(0), nil
-		if !r.Next.IsZero() {
-			due = nano(r.Next)
-		}
-		of := []any{r.Key[:], turn.ID}
-		set := func(cols string, args ...any) error {
-			_, err := t.exec(ctx, "UPDATE channel_posts SET "+cols+" WHERE post_k = ? AND sub_id = ?", append(args, of...)...)
-			return err
-		}
-		switch {
-		case mine == 0 && r.Message == 0, mine == 0 && r.Failed:
-			return nil
-		case r.Pause != "":
-			if err := set("due_ns = ?", nano(now)); err != nil { // at once when it is resumed
+		if r.Pause != "" {
+			n, err := t.exec(ctx, "UPDATE channel_subs SET paused = ?, paused_ns = ? WHERE guild_id = ? AND channel_id = ? AND paused = ''",
+				clip(r.Pause, 16), nano(now), int64(turn.Guild), int64(turn.Channel))
+			if t.changed(&paused, n); err != nil {
 				return err
 			}
-			_, err := t.exec(ctx, "UPDATE channel_subs SET paused = ?, paused_ns = ? WHERE id = ? AND paused = ''", clip(r.Pause, 16), nano(now), turn.ID)
-			t.s.channels.forget()
-			return err
-		case r.Drop:
-			return set("state = 3, due_ns = NULL")
-		case r.Gone:
-			return set("state = 1, message = 0, again = again + 1, attempts = 0, due_ns = ?", nano(now))
-		case r.Failed:
-			return set("attempts = attempts + 1, due_ns = ?", due)
-		case due != nil:
-			return set("state = 2, message = ?, attempts = 0, due_ns = ?", int64(r.Message), due)
+			r.Next = now // at once when it is resumed
 		}
-		if turn.DeleteAfter > 0 {
-			end := nano(now.Add(turn.DeleteAfter))
-			ends, due = end, end
-		}
-		return set("state = 3, message = ?, attempts = 0, due_ns = ?, ends_ns = ?", int64(r.Message), due, ends)
-	}))
+		text, args := settling(turn, r, now)
+		_, err = t.exec(ctx, "UPDATE channel_posts SET "+text+" WHERE post_k = ? AND sub_id = ?", append(args, r.Key[:], turn.ID)...)
+		return err
+	})
+	if paused {
+		s.channels.forget()
+	}
+	return paused, wrap("settle post", err)
+}
+
+// settling is what r changes of the rows of its post.
+func settling(turn alert.ChannelTurn, r alert.PostResult, now time.Time) (text string, args []any) {
+	var due any
+	if !r.Next.IsZero() {
+		due = nano(r.Next)
+	}
+	switch {
+	case r.Drop:
+		return "state = 3, due_ns = NULL", nil
+	case r.Gone:
+		return "state = 1, message = 0, again = again + 1, attempts = 0, due_ns = ?", []any{nano(now)}
+	case r.Pause != "":
+		return "due_ns = ?", []any{due}
+	case r.Failed:
+		return "attempts = attempts + 1, due_ns = ?", []any{due}
+	case due != nil:
+		return "state = 2, message = ?, attempts = 0, due_ns = ?", []any{int64(r.Message), due}
+	case turn.DeleteAfter > 0:
+		end := nano(now.Add(turn.DeleteAfter))
+		return "state = 3, message = ?, attempts = 0, due_ns = ?, ends_ns = ?", []any{int64(r.Message), end, end}
+	}
+	return "state = 3, message = ?, attempts = 0, due_ns = NULL, ends_ns = 0", []any{int64(r.Message)}
 }
 
 // ReleaseChannel ends a turn before its hold does.
@@ -307,6 +314,33 @@ func (s *Store) Contributors(ctx context.Context, n alert.News) (own []event.Cha
 		return err
 	})
 	return own, len(all) - len(own), wrap("contributors", err)
+}
+
+// AlertSummary returns how often each faction took a base of another during an alert of
+// the game, and the outfits that took most, at most three of them.
+func (s *Store) AlertSummary(ctx context.Context, r event.AlertRun) (byFaction map[event.Faction]int, outfits []event.OutfitCount, err error) {
+	const during = "FROM event_facility_control e WHERE e.at >= ? AND e.at <= ? AND e.world = ? AND e.zone = ? AND e.old_faction <> e.new_faction"
+	args := []any{sec(r.StartedAt), sec(r.EndsAt), int64(r.World), int64(r.Zone)}
+	byFaction = map[event.Faction]int{}
+	err = s.each(ctx, ask("SELECT e.new_faction, COUNT(*) "+during+" GROUP BY e.new_faction", args...), func(rows *sql.Rows) error {
+		var f event.Faction
+		var n int
+		err := rows.Scan(&f, &n)
+		byFaction[f] = n
+		return err
+	})
+	if err != nil {
+		return nil, nil, wrap("alert summary", err)
+	}
+	err = s.each(ctx, ask("SELECT x.id, x.n, COALESCE(o.tag, ''), COALESCE(o.name, ''), COALESCE(o.faction, 0) FROM (SELECT e.outfit_id AS id, COUNT(*) AS n "+
+		during+" AND e.outfit_id > 0 GROUP BY e.outfit_id ORDER BY n DESC, e.outfit_id LIMIT 3) x LEFT JOIN outfits o ON o.id = x.id ORDER BY x.n DESC, x.id", args...),
+		func(rows *sql.Rows) error {
+			var c event.OutfitCount
+			err := rows.Scan((*int64)(&c.Outfit.ID), &c.N, &c.Outfit.Tag, &c.Outfit.Name, &c.Outfit.Faction)
+			outfits = append(outfits, c)
+			return err
+		})
+	return byFaction, outfits, wrap("alert summary", err)
 }
 
 // contributionSlack is how many seconds apart the game stamps a capture and who took

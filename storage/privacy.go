@@ -135,7 +135,8 @@ func (t *tx) forget(ctx context.Context, u int64, f *alert.Forgotten) error {
 		{&f.Alerts, "DELETE FROM alerts WHERE user_id = ?"},
 		{&f.Messages, "DELETE FROM alert_posts WHERE user_id = ?"},
 		{nil, "UPDATE hidden_characters SET user_id = 0 WHERE user_id = ?"},
-		{nil, "UPDATE channel_subs SET user_id = 0 WHERE user_id = ?"}, // it is the guild's
+		{nil, "UPDATE channel_subs SET user_id = 0 WHERE user_id = ?"}, // both are the guild's
+		{nil, "UPDATE guild_outfits SET user_id = 0 WHERE user_id = ?"},
 	} {
 		n, err := t.exec(ctx, step.text, u)
 		if err != nil {

@@ -334,6 +334,15 @@ func (s *Store) SaveLookups(ctx context.Context, list []event.Lookup) error {
 	}))
 }
 
+// Lookup returns one name; false: it is not known.
+func (s *Store) Lookup(ctx context.Context, category string, id int64) (l event.Lookup, found bool, err error) {
+	err = s.each(ctx, ask("SELECT category, id, name, extra FROM lookups WHERE category = ? AND id = ?", category, id), func(rows *sql.Rows) error {
+		found = true
+		return rows.Scan(&l.Category, &l.ID, &l.Name, &l.Extra)
+	})
+	return l, found, wrap("lookup", err)
+}
+
 // Lookups returns all names of one category, by id.
 func (s *Store) Lookups(ctx context.Context, category string) ([]event.Lookup, error) {
 	var out []event.Lookup

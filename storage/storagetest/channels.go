@@ -26,6 +26,8 @@ var channelTests = []named{
 	{"who joined and who left is told, not who was there before", channelJoins},
 	{"a world that is ill for long is told once until it is well", channelIllness},
 	{"who took part in a capture is known", channelContributors},
+	{"what happened during an alert of the game is summed up", channelAlertSummary},
+	{"a guild is of one outfit", channelGuildOutfit},
 	{"outfits that anybody follows are known", channelFollowed},
 	{"two bots that claim at once get each post once", channelTwoBots},
 }
@@ -69,11 +71,18 @@ func (w *world) shown(turns []alert.ChannelTurn, second int, next time.Time) (wh
 			if message == 0 {
 				message = alert.Snowflake(900 + i)
 			}
-			w.ok(w.SettlePost(w.Context(), turn, alert.PostResult{Key: p.Key, Message: message, Next: next}, at(second)))
+			w.settlePost(turn, alert.PostResult{Key: p.Key, Message: message, Next: next}, at(second))
 		}
 		w.ok(w.ReleaseChannel(w.Context(), turn))
 	}
 	return what
+}
+
+func (w *world) settlePost(turn alert.ChannelTurn, r alert.PostResult, now time.Time) (paused bool) {
+	w.Helper()
+	paused, err := w.SettlePost(w.Context(), turn, r, now)
+	w.ok(err)
+	return paused
 }
 
 func (w *world) tells(second int, want ...string) {
@@ -278,20 +287,20 @@ func channelTurns(w *world) {
 		w.Fatalf("the second bot is to do %+v, the first had %+v", second, first)
 	}
 	// The first one comes late: that its message was sent counts, that it failed does not.
-	w.ok(w.SettlePost(w.Context(), first[0], alert.PostResult{Key: first[0].Posts[0].Key, Failed: true, Next: at(9999)}, at(96)))
-	w.ok(w.SettlePost(w.Context(), first[0], alert.PostResult{Key: first[0].Posts[0].Key, Message: 33}, at(96)))
+	w.settlePost(first[0], alert.PostResult{Key: first[0].Posts[0].Key, Failed: true, Next: at(9999)}, at(96))
+	w.settlePost(first[0], alert.PostResult{Key: first[0].Posts[0].Key, Message: 33}, at(96))
 	w.ok(w.ReleaseChannel(w.Context(), first[0]))
 	if turns := w.claimChannels(97); len(turns) != 0 {
 		w.Errorf("the late one has let go of another's turn: %+v", turns)
 	}
-	w.ok(w.SettlePost(w.Context(), second[0], alert.PostResult{Key: second[0].Posts[1].Key, Failed: true, Next: at(120)}, at(98)))
+	w.settlePost(second[0], alert.PostResult{Key: second[0].Posts[1].Key, Failed: true, Next: at(120)}, at(98))
 	w.ok(w.ReleaseChannel(w.Context(), second[0]))
 	w.tells(119)
 	third := w.claimChannels(121)
 	if len(third) != 1 || len(third[0].Posts) != 1 || third[0].Posts[0].Attempts != 1 || third[0].Posts[0].Nonce() != second[0].Posts[1].Nonce() {
 		w.Fatalf("what failed: %+v", third)
 	}
-	w.ok(w.SettlePost(w.Context(), third[0], alert.PostResult{Key: third[0].Posts[0].Key, Drop: true}, at(122)))
+	w.settlePost(third[0], alert.PostResult{Key: third[0].Posts[0].Key, Drop: true}, at(122))
 	w.ok(w.ReleaseChannel(w.Context(), third[0]))
 	w.tells(5000)
 }
@@ -299,18 +308,24 @@ func channelTurns(w *world) {
 func channelPaused(w *world) {
 	w.subscribe(func(*alert.Subscription) {})
 	w.record(10, lock(9, 10, 2))
+	w.subscribe(func(s *alert.Subscription) { s.Topic = alert.TopicStream })   // of the same channel
+	w.subscribe(func(s *alert.Subscription) { s.Channel, s.Zone = room+1, 8 }) // of another
 	turns := w.claimChannels(11)
-	w.ok(w.SettlePost(w.Context(), turns[0], alert.PostResult{Key: turns[0].Posts[0].Key, Pause: "50013"}, at(12)))
+	first := w.settlePost(turns[0], alert.PostResult{Key: turns[0].Posts[0].Key, Pause: "50013"}, at(12))
+	again := w.settlePost(turns[0], alert.PostResult{Key: turns[0].Posts[0].Key, Pause: "50013"}, at(12))
+	if !first || again {
+		w.Errorf("paused by the first call %v, by the second %v: somebody would be told of it twice", first, again)
+	}
 	w.ok(w.ReleaseChannel(w.Context(), turns[0]))
 	w.tells(80)
 	list, err := w.Subscriptions(w.Context(), guild)
 	w.ok(err)
-	if len(list) != 1 || list[0].Paused != "50013" || !list[0].PausedAt.Equal(at(12)) {
+	if len(list) != 3 || list[0].Paused != "50013" || !list[0].PausedAt.Equal(at(12)) || list[1].Paused != "50013" || list[2].Paused != "" {
 		w.Fatalf("paused: %+v", list)
 	}
 	n, err := w.ResumeChannel(w.Context(), guild, room)
 	w.ok(err)
-	same(w, "resumed", n, 1)
+	same(w, "resumed", n, 2)
 	w.tells(90, "locks locked")
 }
 
@@ -323,7 +338,7 @@ func channelDeletes(w *world) {
 	if len(turns) != 1 || !turns[0].Posts[0].Delete || turns[0].Posts[0].Message != 900 {
 		w.Fatalf("an hour later: %+v", turns)
 	}
-	w.ok(w.SettlePost(w.Context(), turns[0], alert.PostResult{Key: turns[0].Posts[0].Key, Drop: true}, at(3700)))
+	w.settlePost(turns[0], alert.PostResult{Key: turns[0].Posts[0].Key, Drop: true}, at(3700))
 	w.ok(w.ReleaseChannel(w.Context(), turns[0]))
 	w.tells(9000)
 }
@@ -334,7 +349,7 @@ func channelGone(w *world) {
 	first := w.claimChannels(11)
 	w.shown(first, 11, at(60))
 	second := w.claimChannels(61)
-	w.ok(w.SettlePost(w.Context(), second[0], alert.PostResult{Key: second[0].Posts[0].Key, Gone: true}, at(62)))
+	w.settlePost(second[0], alert.PostResult{Key: second[0].Posts[0].Key, Gone: true}, at(62))
 	w.ok(w.ReleaseChannel(w.Context(), second[0]))
 	third := w.claimChannels(63)
 	if len(third) != 1 || third[0].Posts[0].Message != 0 || third[0].Posts[0].Nonce() == first[0].Posts[0].Nonce() || len(third[0].Posts[0].Nonce()) > 25 {
@@ -423,6 +438,45 @@ func channelContributors(w *world) {
 	own, others, err = w.Contributors(w.Context(), alert.News{What: alert.Defended, World: 10, Zone: 2, Outfit: clan, Subject: 2103, At: at(10)})
 	if err != nil || len(own) != 0 || others != 0 {
 		w.Errorf("of a defence: %+v and %d others: %v", own, others, err)
+	}
+}
+
+func channelAlertSummary(w *world) {
+	took := func(s int, old, new event.Faction, by event.OutfitID, zone event.Zone) event.Event {
+		e := ev(event.FacilityControl, s, event.Control{Facility: event.FacilityID(s), Old: old, New: new, Outfit: by})
+		e.Zone = zone
+		return e
+	}
+	w.ok(w.SaveOutfits(w.Context(), []event.Outfit{{ID: clan, Tag: "VIPR", Name: "Vipers", Faction: event.NC}}))
+	w.record(100, took(9, 1, 2, clan, 2), took(10, 1, 2, clan, 2), took(11, 1, 2, clan, 2), took(12, 2, 1, clan+1, 2), took(13, 1, 2, 0, 2),
+		took(14, 2, 2, clan+1, 2), took(15, 1, 2, clan+1, 4), took(51, 1, 2, clan, 2))
+	sides, outfits, err := w.AlertSummary(w.Context(), event.AlertRun{World: 10, Zone: 2, StartedAt: at(10), EndsAt: at(50)})
+	w.ok(err)
+	if len(sides) != 2 || sides[event.NC] != 3 || sides[event.VS] != 1 {
+		w.Errorf("sides: %v", sides)
+	}
+	if len(outfits) != 2 || outfits[0] != (event.OutfitCount{Outfit: event.Outfit{ID: clan, Tag: "VIPR", Name: "Vipers", Faction: event.NC}, N: 2}) || outfits[1].N != 1 {
+		w.Errorf("outfits: %+v", outfits)
+	}
+}
+
+func channelGuildOutfit(w *world) {
+	if o, linked, err := w.GuildOutfit(w.Context(), guild); err != nil || linked {
+		w.Errorf("before: %+v %v", o, err)
+	}
+	w.ok(w.SaveOutfits(w.Context(), []event.Outfit{{ID: clan, Tag: "VIPR", Leader: alice}}))
+	w.ok(w.LinkGuild(w.Context(), guild, clan+1, ann, at(1)))
+	w.ok(w.LinkGuild(w.Context(), guild, clan, ben, at(2)))
+	o, linked, err := w.GuildOutfit(w.Context(), guild)
+	if err != nil || !linked || o.Tag != "VIPR" {
+		w.Errorf("afterwards: %+v %v %v", o, linked, err)
+	}
+	followed, err := w.FollowedOutfits(w.Context())
+	if err != nil || len(followed) != 1 || followed[0].ID != clan {
+		w.Errorf("followed: %+v %v", followed, err)
+	}
+	if err := w.LinkGuild(w.Context(), guild, 0, ann, at(3)); !errors.Is(err, storage.ErrData) {
+		w.Errorf("no outfit: %v", err)
 	}
 }
 

@@ -27,6 +27,7 @@ func (w *world) everything(u alert.UserID, own event.CharacterID) {
 	w.ok(w.SaveRecipient(ctx, alert.Recipient{User: u, DMChannel: "77"}))
 	w.ok(w.Hide(ctx, own, u, at(2)))
 	w.subscribe(func(s *alert.Subscription) { s.By, s.Guild = u, alert.Snowflake(u) })
+	w.ok(w.LinkGuild(ctx, alert.Snowflake(u), clan, u, at(0)))
 }
 
 // userRows returns the tables that have a column for users, each with how many

@@ -57,3 +57,12 @@ CREATE TABLE IF NOT EXISTS channel_posts (
     INDEX channel_posts_subject_id (topic, world, subject_id),
     INDEX channel_posts_opened_ns (opened_ns)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Which outfit a guild is of.
+CREATE TABLE IF NOT EXISTS guild_outfits (
+    guild_id BIGINT NOT NULL CHECK (guild_id > 0),
+    outfit_id BIGINT NOT NULL CHECK (outfit_id > 0),
+    user_id BIGINT NOT NULL CHECK (user_id >= 0),
+    linked_ns BIGINT NOT NULL CHECK (linked_ns >= 0),
+    PRIMARY KEY (guild_id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

@@ -55,3 +55,12 @@ CREATE INDEX channel_posts_sub_id ON channel_posts (sub_id, due_ns);
 CREATE INDEX channel_posts_post_k ON channel_posts (post_k);
 CREATE INDEX channel_posts_subject_id ON channel_posts (topic, world, subject_id);
 CREATE INDEX channel_posts_opened_ns ON channel_posts (opened_ns);
+
+-- Which outfit a guild is of.
+CREATE TABLE guild_outfits (
+    guild_id INTEGER NOT NULL CHECK (guild_id > 0),
+    outfit_id INTEGER NOT NULL CHECK (outfit_id > 0),
+    user_id INTEGER NOT NULL CHECK (user_id >= 0),
+    linked_ns INTEGER NOT NULL CHECK (linked_ns >= 0),
+    PRIMARY KEY (guild_id)
+) STRICT;
