@@ -111,6 +111,7 @@ type Bot struct {
 	commands  map[string]command
 	controls  map[string]control
 	alerts    *alertLoop
+	channels  *channelLoop
 
 	serving    chan struct{} // one slot per interaction being answered
 	work       sync.WaitGroup
@@ -157,6 +158,7 @@ func New(cfg Config) (*Bot, error) {
 	b.commands = commandTable()
 	b.controls = controlTable()
 	b.alerts = newAlertLoop(b)
+	b.channels = newChannelLoop(b)
 	return b, nil
 }
 
@@ -183,6 +185,7 @@ func (b *Bot) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return (&supervisor{b: b}).run(ctx) })
 	g.Go(func() error { return b.alerts.run(ctx) })
+	g.Go(func() error { return b.channels.run(ctx) })
 	g.Go(func() error { return b.listen(ctx) })
 	g.Go(func() error { return b.register(ctx) })
 	if b.cfg.Interactions != nil {

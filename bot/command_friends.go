@@ -121,6 +121,15 @@ func (b *Bot) friendsOn(ctx context.Context, user alert.UserID) ([]event.Player,
 
 // online shows who of an outfit is on.
 func (b *Bot) online(ctx context.Context, i *interaction) (message, error) {
+	if i.command.text("outfit") == "" && i.GuildID != "" {
+		guild, _ := alert.ParseSnowflake(i.GuildID) // 0 is of no outfit
+		if o, linked, err := b.cfg.Store.GuildOutfit(ctx, guild); err != nil || linked {
+			if err != nil {
+				return message{}, err
+			}
+			return b.onlineIn(ctx, o)
+		}
+	}
 	o, err := b.outfit(ctx, i.command.text("outfit"))
 	if err != nil {
 		return message{}, err

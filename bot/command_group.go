@@ -156,7 +156,8 @@ func limited(err error) error {
 	switch {
 	case errors.As(err, &most):
 		how := map[string]string{"links": "`/unlink` makes room", "watches": "`/watch list` shows what can go", "groups": "delete one that you do not need",
-			"members": "a second group can take more", "mutes": "`/settings` → Muted players shows them"}[most.What]
+			"members": "a second group can take more", "mutes": "`/settings` → Muted players shows them",
+			"subscriptions": "`/unsubscribe` makes room"}[most.What]
 		return tell("That would be too many: %d %s are the most. %s.", most.Most, most.What, upperFirst(how))
 	case errors.Is(err, alert.ErrTaken):
 		return tell("You have a group of that name already.")

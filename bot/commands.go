@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,6 +51,12 @@ func commandTable() map[string]command {
 		"online":       {run: (*Bot).online, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
 		"character":    {run: (*Bot).character, suggest: players},
 		"outfit show":  {run: (*Bot).outfitShow, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
+		"outfit link":  {run: (*Bot).outfitLink, private: true, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
+		"subscribe":    {run: (*Bot).subscribe, private: true, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
+		"unsubscribe":  {run: (*Bot).unsubscribe, private: true, suggest: map[string]suggestFunc{"subscription": (*Bot).suggestSubscriptions}},
+		"config view":  {run: (*Bot).configView, private: true},
+		"config audit": {run: (*Bot).configAudit, private: true},
+		"config test":  {run: (*Bot).configTest, private: true},
 		"population":   {run: (*Bot).population},
 		"alerts":       {run: (*Bot).alertRuns},
 		"status":       {run: (*Bot).status},
@@ -58,12 +65,15 @@ func commandTable() map[string]command {
 
 // A commandDef is a command as Discord registers it.
 type commandDef struct {
-	Name             string      `json:"name"`
-	Type             int         `json:"type"`
-	Description      string      `json:"description"`
-	Options          []optionDef `json:"options,omitempty"`
-	Contexts         []int       `json:"contexts"`
-	IntegrationTypes []int       `json:"integration_types"`
+	Name        string      `json:"name"`
+	Type        int         `json:"type"`
+	Description string      `json:"description"`
+	Options     []optionDef `json:"options,omitempty"`
+	// Permissions are those that a member needs unless the guild's admins say otherwise;
+	// the bot asks for its own at run time (discord notes 5).
+	Permissions      string `json:"default_member_permissions,omitempty"`
+	Contexts         []int  `json:"contexts"`
+	IntegrationTypes []int  `json:"integration_types"`
 }
 
 type optionDef struct {
@@ -72,6 +82,10 @@ type optionDef struct {
 	Description  string      `json:"description"`
 	Required     bool        `json:"required,omitempty"`
 	Autocomplete bool        `json:"autocomplete,omitempty"`
+	Choices      []choice    `json:"choices,omitempty"`
+	ChannelTypes []int       `json:"channel_types,omitempty"`
+	MinValue     int         `json:"min_value,omitempty"`
+	MaxValue     int         `json:"max_value,omitempty"`
 	Options      []optionDef `json:"options,omitempty"`
 }
 
@@ -106,17 +120,31 @@ func definitions(userInstall bool) []commandDef {
 		{Name: "settings", Description: "When I write to you: quiet hours, pause, how often, and more"},
 		{Name: "privacy", Description: "What I keep about you: see it, get it, delete it, hide a character"},
 		{Name: "online", Description: "Who of an outfit is on", Options: []optionDef{
-			typed("outfit", "An outfit's tag or name", true)}},
+			typed("outfit", "An outfit's tag or name; this server's if left out", false)}},
 		{Name: "character", Description: "A player: outfit, rank, where they are, and when they were on", Options: []optionDef{
 			typed("player", "A player's name", true)}},
 		{Name: "outfit", Description: "An outfit", Options: []optionDef{
-			sub("show", "Who leads it, how many it has, and how many are on", typed("outfit", "An outfit's tag or name", true))}},
+			sub("show", "Who leads it, how many it has, and how many are on", typed("outfit", "An outfit's tag or name", true)),
+			sub("link", "For who manages this server: say which outfit it is of", typed("outfit", "An outfit's tag or name", true)),
+		}},
 		{Name: "population", Description: "How many are on, world by world and side by side"},
 		{Name: "alerts", Description: "The alerts in the game: which run, how long still, and how they stand"},
 		{Name: "status", Description: "Whether the game's stream reaches me, world by world"},
+		{Name: "subscribe", Description: "Post in a channel what happens: members, captures, alerts, and more", Options: subscribeOptions()},
+		{Name: "unsubscribe", Description: "Stop posting something in a channel", Options: []optionDef{
+			typed("subscription", "Which one", true)}},
+		{Name: "config", Description: "What I post in this server, and whether I can", Options: []optionDef{
+			sub("view", "What I post where; resume what is paused"),
+			sub("audit", "Find channels where I cannot post, and what to do about it"),
+			sub("test", "Post a test message in each channel that I post in"),
+		}},
 	}
 	for i := range defs {
 		defs[i].Type = 1
+		if leaders := leaderCommands[defs[i].Name]; leaders {
+			defs[i].Permissions, defs[i].Contexts, defs[i].IntegrationTypes = strconv.Itoa(manageChannels), []int{0}, []int{0}
+			continue
+		}
 		defs[i].Contexts, defs[i].IntegrationTypes = []int{0, 1, 2}, []int{0}
 		if userInstall {
 			defs[i].IntegrationTypes = []int{0, 1}

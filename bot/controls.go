@@ -52,6 +52,11 @@ func controlTable() map[string]control {
 		"followall": {run: (*Bot).followAll},
 		"on":        {run: (*Bot).pressOnline},
 
+		"config":  {run: (*Bot).pressConfig, how: updates},
+		"resume":  {run: (*Bot).pressResume, how: updates},
+		"unsub":   {run: (*Bot).pressUnsubscribe, how: updates},
+		"testsub": {run: (*Bot).pressTest},
+
 		"privacy": {run: (*Bot).showPrivacy, how: updates},
 		"export":  {run: (*Bot).export},
 		"forget":  {run: (*Bot).forget, how: updates},

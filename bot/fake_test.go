@@ -24,6 +24,7 @@ type fakeStore struct {
 	PreferenceStore
 	PrivacyStore
 	groupStore
+	ChannelStore
 	mu         sync.Mutex
 	characters map[event.CharacterID]event.Player
 	outfits    map[event.OutfitID]event.Outfit
@@ -50,6 +51,14 @@ type groupStore interface {
 	Groups(ctx context.Context, user alert.UserID) ([]alert.Group, error)
 	SaveGroup(ctx context.Context, g alert.Group) (alert.Group, error)
 	RemoveGroup(ctx context.Context, user alert.UserID, id int64) (bool, error)
+}
+
+func (s *fakeStore) ClaimChannels(context.Context, time.Time, int, time.Duration) ([]alert.ChannelTurn, error) {
+	return nil, nil
+}
+
+func (s *fakeStore) GuildOutfit(context.Context, alert.Snowflake) (event.Outfit, bool, error) {
+	return event.Outfit{}, false, nil
 }
 
 func newFakeStore() *fakeStore {

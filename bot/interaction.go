@@ -42,9 +42,12 @@ type interaction struct {
 	// Owners says by which installation: "0" the guild's, "1" the user's.
 	Owners map[string]string `json:"authorizing_integration_owners"`
 	Locale string            `json:"locale"`
-	User   *discordUser      `json:"user"` // in direct messages
-	Member *struct {
-		User *discordUser `json:"user"`
+	// GuildLocale is the language of the guild, "" elsewhere.
+	GuildLocale string       `json:"guild_locale"`
+	User        *discordUser `json:"user"` // in direct messages
+	Member      *struct {
+		User        *discordUser `json:"user"`
+		Permissions string       `json:"permissions"` // a bit set in decimal
 	} `json:"member"` // in guilds
 	Data json.RawMessage `json:"data"`
 

@@ -31,10 +31,11 @@ type attachment struct {
 	Description string `json:"description,omitempty"`
 }
 
-// allowedMentions is always empty: nothing that the bot writes pings anybody
-// (discord notes 3.14).
+// allowedMentions is empty but for the role that a leader chose for a channel: nothing
+// else that the bot writes pings anybody (discord notes 3.14).
 type allowedMentions struct {
 	Parse [0]string `json:"parse"`
+	Roles []string  `json:"roles,omitempty"`
 }
 
 type embed struct {

@@ -10,6 +10,7 @@ type metrics struct {
 	identifies   prometheus.Counter
 	interactions *prometheus.CounterVec // outcome
 	received     *prometheus.CounterVec // outcome
+	channelPosts *prometheus.CounterVec // topic, outcome
 }
 
 // newMetrics makes the bot's metrics and registers them if r is not nil.
@@ -38,10 +39,13 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m.received = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "muster_discord_received_total", Help: "Requests to the interactions endpoint, by what became of them.",
 	}, []string{"outcome"})
+	m.channelPosts = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "muster_channel_posts_total", Help: "Attempts to tell a channel of a guild, by topic and what became of them.",
+	}, []string{"topic", "outcome"})
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.alerts, m.delay, m.connected, m.identifies, m.interactions, m.received} {
+	for _, c := range []prometheus.Collector{m.requests, m.alerts, m.delay, m.connected, m.identifies, m.interactions, m.received, m.channelPosts} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -17,6 +17,32 @@ type Store interface {
 	PreferenceStore
 	PrivacyStore
 	GameStore
+	ChannelStore
+}
+
+// A ChannelStore holds what channels of guilds want to be told, and what is due.
+type ChannelStore interface {
+	// Subscribe stores a wish; the same one again takes over its filter.
+	Subscribe(ctx context.Context, s alert.Subscription) (saved alert.Subscription, added bool, err error)
+	Unsubscribe(ctx context.Context, guild alert.Snowflake, id int64) (bool, error)
+	Subscriptions(ctx context.Context, guild alert.Snowflake) ([]alert.Subscription, error)
+	// ResumeChannel lets paused subscriptions of a channel go on and says how many.
+	ResumeChannel(ctx context.Context, guild, channel alert.Snowflake) (int, error)
+	LinkGuild(ctx context.Context, guild alert.Snowflake, outfit event.OutfitID, by alert.UserID, now time.Time) error
+	GuildOutfit(ctx context.Context, guild alert.Snowflake) (event.Outfit, bool, error)
+
+	// ClaimChannels returns subscriptions for which something is due; nobody else gets
+	// them until now+hold.
+	ClaimChannels(ctx context.Context, now time.Time, limit int, hold time.Duration) ([]alert.ChannelTurn, error)
+	// SettlePost records what came of a post; paused: this call has paused the channel.
+	SettlePost(ctx context.Context, t alert.ChannelTurn, r alert.PostResult, now time.Time) (paused bool, err error)
+	ReleaseChannel(ctx context.Context, t alert.ChannelTurn) error
+
+	// Contributors returns who took part in a capture: those of the outfit, and how many
+	// others.
+	Contributors(ctx context.Context, n alert.News) (own []event.Character, others int, err error)
+	AlertSummary(ctx context.Context, r event.AlertRun) (byFaction map[event.Faction]int, outfits []event.OutfitCount, err error)
+	Lookup(ctx context.Context, category string, id int64) (event.Lookup, bool, error)
 }
 
 // An AlertStore holds the outbox and how to reach people.

@@ -99,9 +99,12 @@ type conversation struct {
 }
 
 // talk types a command and keeps its answer.
-func (b *bench) talk(text string) *conversation {
+func (b *bench) talk(text string) *conversation { b.t.Helper(); return b.talkIn("", text) }
+
+// talkIn is talk in a channel.
+func (b *bench) talkIn(where, text string) *conversation {
 	b.t.Helper()
-	a, err := b.sim.Command(b.ctx(), discord.CommandInput{User: ana.String(), Text: text})
+	a, err := b.sim.Command(b.ctx(), discord.CommandInput{User: ana.String(), Channel: where, Text: text})
 	if err != nil || a.Message == nil {
 		b.t.Fatalf("%s: %v\n%s", text, err, b.logs)
 	}

@@ -126,6 +126,17 @@ func (c *rest) editMessage(ctx context.Context, channel, id string, m message) e
 	return c.do(ctx, http.MethodPatch, "/channels/"+url.PathEscape(channel)+"/messages/"+url.PathEscape(id), m, nil)
 }
 
+// deleteMessage deletes a message of the bot.
+func (c *rest) deleteMessage(ctx context.Context, channel, id string) error {
+	return c.do(ctx, http.MethodDelete, "/channels/"+url.PathEscape(channel)+"/messages/"+url.PathEscape(id), nil, nil)
+}
+
+// typing shows for some seconds that the bot writes in a channel: the way to find out
+// whether it may.
+func (c *rest) typing(ctx context.Context, channel string) error {
+	return c.do(ctx, http.MethodPost, "/channels/"+url.PathEscape(channel)+"/typing", nil, nil)
+}
+
 // callback sends the first response to an interaction.
 func (c *rest) callback(ctx context.Context, i *interaction, kind int, data any) error {
 	in := struct {

@@ -40,6 +40,12 @@ func routeOf(method, path string) route {
 		if at(2) == "messages" && method == "PATCH" {
 			return route{name: "edit_message", major: at(1)}
 		}
+		if at(2) == "messages" && method == "DELETE" {
+			return route{name: "delete_message", major: at(1)}
+		}
+		if at(2) == "typing" {
+			return route{name: "typing", major: at(1)}
+		}
 	case "users":
 		if at(2) == "channels" {
 			return route{name: "open_dm"}

@@ -1,6 +1,9 @@
 package event
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // World is a game server. Zero means none.
 type World int32
@@ -92,14 +95,11 @@ func (z Zone) Definition() Zone { return z & 0xffff }
 // Instance returns the number of a dynamic zone, 0 for a static continent.
 func (z Zone) Instance() uint32 { return uint32(z >> 16) }
 
-// Continent reports whether z is one of the five that normal play is on.
-func (z Zone) Continent() bool {
-	switch z {
-	case 2, 4, 6, 8, 344:
-		return true
-	}
-	return false
-}
+// Continents returns the five that normal play is on.
+func Continents() []Zone { return []Zone{2, 4, 6, 8, 344} }
+
+// Continent reports whether z is one of them.
+func (z Zone) Continent() bool { return slices.Contains(Continents(), z) }
 
 // String returns the zone's name, "" for 0, "Zone N" for one not known.
 func (z Zone) String() string {

@@ -130,12 +130,12 @@ func (s *Server) prepare(in CommandInput, completing bool) (*interaction, map[st
 	return &interaction{kind: kind, user: *u, channelID: ch.ID, guildID: ch.GuildID, name: p.leaf()}, data, nil
 }
 
-// resolved renders the users and channels that options name.
+// resolved renders the users, roles and channels that options name.
 func (s *Server) resolved(p parsed, options []map[string]any, guildID string) map[string]any {
 	for range p.path {
 		options, _ = options[0]["options"].([]map[string]any)
 	}
-	users, members, channels := map[string]any{}, map[string]any{}, map[string]any{}
+	users, members, channels, roles := map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}
 	for _, o := range options {
 		id, _ := o["value"].(string)
 		switch o["type"] {
@@ -150,12 +150,16 @@ func (s *Server) resolved(p parsed, options []map[string]any, guildID string) ma
 			if ch := s.world.channels[id]; ch != nil {
 				channels[id] = *ch
 			}
+		case optionRole:
+			if r := s.world.findRole(id); r != nil {
+				roles[id] = *r
+			}
 		}
 	}
-	if len(users)+len(channels) == 0 {
+	if len(users)+len(channels)+len(roles) == 0 {
 		return nil
 	}
-	return map[string]any{"users": users, "members": members, "channels": channels}
+	return map[string]any{"users": users, "members": members, "channels": channels, "roles": roles}
 }
 
 // where finds a user and a channel. It needs s.mu.

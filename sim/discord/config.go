@@ -146,6 +146,7 @@ func DefaultConfig() Config {
 				{ID: "1300000000000000011", Name: "general"},
 				{ID: "1300000000000000012", Name: "operations"},
 			},
+			Roles: []Role{{ID: "1300000000000000021", Name: "Officers"}, {ID: "1300000000000000022", Name: "Alert squad", Mentionable: true}},
 		}},
 	}
 }

@@ -50,6 +50,9 @@ func (s *Server) controlMux() http.Handler {
 	mux.HandleFunc("POST /sim/say", act(func(_ context.Context, in CommandInput) (Message, error) { return s.Say(in.User, in.Channel, in.Text) }))
 	mux.HandleFunc("POST /sim/users", act(func(_ context.Context, u User) (User, error) { return s.AddUser(u) }))
 	mux.HandleFunc("POST /sim/dms", act(func(_ context.Context, in dmSetting) (dmSetting, error) { return in, s.SetDMs(in.User, in.Open) }))
+	mux.HandleFunc("POST /sim/channel", act(func(_ context.Context, in channelSetting) (channelSetting, error) {
+		return in, s.SetChannel(in.Channel, in.Hidden, in.ReadOnly)
+	}))
 	mux.HandleFunc("GET /sim/messages", s.controlMessages)
 	mux.HandleFunc("DELETE /sim/messages/{id}", s.controlDismiss)
 	mux.HandleFunc("DELETE /sim/channels/{id}", func(w http.ResponseWriter, r *http.Request) { done(w, s.RemoveChannel(r.PathValue("id"))) })
@@ -71,6 +74,12 @@ func (s *Server) controlMux() http.Handler {
 	mux.HandleFunc("GET /sim/files/{channel}/{id}", s.controlFile)
 	mux.Handle("/", console())
 	return mux
+}
+
+type channelSetting struct {
+	Channel  string `json:"channel"`
+	Hidden   bool   `json:"hidden"`
+	ReadOnly bool   `json:"read_only"`
 }
 
 type dmSetting struct {

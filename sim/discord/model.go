@@ -35,9 +35,17 @@ type Guild struct {
 	Name     string
 	OwnerID  string
 	Channels []Channel
+	Roles    []Role // besides @everyone
 	// UserInstalledOnly says that the bot is not a member: it sees nothing of
 	// the guild, and only user-installed commands work there.
 	UserInstalledOnly bool
+}
+
+// A Role is one that members can have.
+type Role struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Mentionable bool   `json:"mentionable"`
 }
 
 // Types of channels.

@@ -189,7 +189,10 @@ func (a arg) value(w *world) (any, error) {
 		}
 		return nil, fmt.Errorf("option %s: no channel is called %q", o.Name, text)
 	case optionRole:
-		return strings.Trim(text, "<@&>"), nil
+		if r := w.findRole(strings.Trim(text, "<@&>")); r != nil {
+			return r.ID, nil
+		}
+		return nil, fmt.Errorf("option %s: no role is called %q", o.Name, text)
 	}
 	return nil, fmt.Errorf("option %s: type %d is not part of this stand-in", o.Name, o.Type)
 }
@@ -235,6 +238,22 @@ func (w *world) findUser(s string) *User {
 		return nil
 	}
 	return &w.users[i]
+}
+
+// findRole returns the role of an id or a name, @everyone by the guild's id, or nil.
+func (w *world) findRole(s string) *Role {
+	for i := range w.guilds {
+		g := &w.guilds[i]
+		if s == g.ID {
+			return &Role{ID: g.ID, Name: "@everyone"}
+		}
+		for j := range g.Roles {
+			if r := &g.Roles[j]; r.ID == s || strings.EqualFold(r.Name, s) {
+				return r
+			}
+		}
+	}
+	return nil
 }
 
 // findChannel returns the guild channel of an id or a name, or nil.

@@ -169,6 +169,20 @@ func (s *Server) SetDMs(user string, open bool) error {
 	return nil
 }
 
+// SetChannel says whether the bot is kept from seeing a guild's channel (50001), and from
+// writing there (50013). The channel is an id or a name.
+func (s *Server) SetChannel(channel string, hidden, readOnly bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := s.world.findChannel(channel)
+	if ch == nil || ch.Type == channelDM {
+		return fmt.Errorf("there is no such channel of a guild: %q", channel)
+	}
+	ch.Hidden, ch.ReadOnly = hidden, readOnly
+	s.hub.publish("world", map[string]any{"channel": ch.ID})
+	return nil
+}
+
 // RemoveChannel deletes a channel with its messages: the bot gets 10003. A
 // DM's channel comes back with another id when it is opened again.
 func (s *Server) RemoveChannel(id string) error {

@@ -41,7 +41,11 @@ func (s *Server) getChannel(c *call) (reply, *apiError) {
 func (s *Server) postTyping(c *call) (reply, *apiError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, e := s.botChannel(c); e != nil {
+	ch, e := s.botChannel(c)
+	if e == nil {
+		e = s.mayWrite(ch)
+	}
+	if e != nil {
 		return reply{}, e
 	}
 	return reply{status: http.StatusNoContent}, nil
@@ -197,6 +201,15 @@ func (s *Server) ping(m *Message, allowed any) {
 		named := strings.Contains(m.Content, "<@"+u.ID+">") || strings.Contains(m.Content, "<@!"+u.ID+">")
 		if named && (may("users") || slices.Contains(ids, any(u.ID))) {
 			m.Mentions = append(m.Mentions, u)
+		}
+	}
+	m.MentionRoles = []string{}
+	roles, _ := am["roles"].([]any)
+	for _, g := range s.world.guilds {
+		for _, r := range g.Roles {
+			if strings.Contains(m.Content, "<@&"+r.ID+">") && (may("roles") || slices.Contains(roles, any(r.ID))) {
+				m.MentionRoles = append(m.MentionRoles, r.ID)
+			}
 		}
 	}
 }

@@ -37,6 +37,7 @@ func restRoutes() []*route {
 
 		{method: "GET", pattern: "/guilds/{guild_id}", handle: (*Server).getGuild},
 		{method: "GET", pattern: "/guilds/{guild_id}/channels", handle: (*Server).getGuildChannels},
+		{method: "GET", pattern: "/guilds/{guild_id}/roles", handle: (*Server).getGuildRoles},
 		{method: "GET", pattern: "/guilds/{guild_id}/members/{user_id}", handle: (*Server).getMember},
 
 		{method: "GET", pattern: pathCommands, handle: (*Server).getCommands},

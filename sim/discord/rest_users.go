@@ -113,12 +113,30 @@ func (s *Server) botGuild(c *call) (*Guild, *apiError) {
 func guildObject(g *Guild) map[string]any {
 	return map[string]any{
 		"id": g.ID, "name": g.Name, "icon": nil, "owner_id": g.OwnerID, "features": []string{}, "emojis": []any{}, "stickers": []any{},
-		"roles": []any{map[string]any{
-			"id": g.ID, "name": "@everyone", "color": 0, "hoist": false, "position": 0, "permissions": memberPermissions, "managed": false, "mentionable": false,
-		}},
+		"roles":       guildRoles(g),
 		"afk_timeout": 300, "verification_level": 0, "default_message_notifications": 0, "explicit_content_filter": 0,
 		"mfa_level": 0, "premium_tier": 0, "preferred_locale": "en-US", "nsfw_level": 0, "system_channel_flags": 0,
 	}
+}
+
+// guildRoles renders the roles, @everyone first.
+func guildRoles(g *Guild) []map[string]any {
+	var out []map[string]any
+	for i, r := range append([]Role{{ID: g.ID, Name: "@everyone"}}, g.Roles...) {
+		out = append(out, map[string]any{"id": r.ID, "name": r.Name, "color": 0, "hoist": false, "position": i,
+			"permissions": memberPermissions, "managed": false, "mentionable": r.Mentionable})
+	}
+	return out
+}
+
+func (s *Server) getGuildRoles(c *call) (reply, *apiError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, e := s.botGuild(c)
+	if e != nil {
+		return reply{}, e
+	}
+	return reply{body: guildRoles(g)}, nil
 }
 
 func (s *Server) getGuildChannels(c *call) (reply, *apiError) {

@@ -127,6 +127,12 @@ func (s *Server) valuesOf(o CommandOption) []string {
 				out = append(out, ch.Name)
 			}
 		}
+	case optionRole:
+		for _, g := range s.world.guilds {
+			for _, r := range g.Roles {
+				out = append(out, r.Name)
+			}
+		}
 	}
 	return out
 }

@@ -1,0 +1,476 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster/alert"
+	"muster/event"
+)
+
+// Kinds of command options, and of channels where a bot can post.
+const (
+	optionInteger = 4
+	optionChannel = 7
+	optionRole    = 8
+
+	channelText = 0
+	channelNews = 5
+)
+
+// Permissions of which a leader has one (Discord: permissions).
+const (
+	administrator  = 1 << 3
+	manageChannels = 1 << 4
+	manageGuild    = 1 << 5
+)
+
+// leaderCommands are for those who manage a guild, and only there.
+var leaderCommands = map[string]bool{"subscribe": true, "unsubscribe": true, "config": true}
+
+// topicWords says each topic in a leader's words.
+var topicWords = map[alert.Topic]string{
+	alert.TopicMembers:  "members who come on and go off",
+	alert.TopicJoins:    "who joins and who leaves",
+	alert.TopicCaptures: "bases taken and held",
+	alert.TopicAlerts:   "alerts in the game",
+	alert.TopicLocks:    "continents that lock and open",
+	alert.TopicStream:   "when the game's events do not reach me",
+}
+
+// stays are the times after which a message can be deleted.
+var stays = []struct {
+	text string
+	time.Duration
+}{{"1 hour", time.Hour}, {"6 hours", 6 * time.Hour}, {"1 day", 24 * time.Hour}, {"7 days", 7 * 24 * time.Hour}}
+
+// subscribeOptions are those of /subscribe.
+func subscribeOptions() []optionDef {
+	var topics, worlds, continents, after []choice
+	for _, t := range alert.Topics() {
+		topics = append(topics, choice{Name: topicWords[t], Value: string(t)})
+	}
+	for _, w := range event.Worlds() {
+		if w.Live {
+			worlds = append(worlds, choice{Name: w.Name, Value: strconv.Itoa(int(w.ID))})
+		}
+	}
+	for _, z := range event.Continents() {
+		continents = append(continents, choice{Name: z.String(), Value: strconv.Itoa(int(z))})
+	}
+	for _, s := range stays {
+		after = append(after, choice{Name: s.text, Value: s.String()})
+	}
+	return []optionDef{
+		{Type: optionString, Name: "topic", Description: "What", Required: true, Choices: topics},
+		{Type: optionChannel, Name: "channel", Description: "Where; this channel if left out", ChannelTypes: []int{channelText, channelNews}},
+		{Type: optionString, Name: "outfit", Description: "Of which outfit; this server's if left out", Autocomplete: true},
+		{Type: optionString, Name: "world", Description: "Only of this world", Choices: worlds},
+		{Type: optionString, Name: "continent", Description: "Only of this continent", Choices: continents},
+		{Type: optionInteger, Name: "at_least", Description: "Captures: only if so many of the outfit took part", MinValue: 1, MaxValue: alert.MaxTookPart},
+		{Type: optionRole, Name: "mention", Description: "A role that is pinged each time"},
+		{Type: optionString, Name: "delete_after", Description: "Delete each message after this time", Choices: after},
+	}
+}
+
+// leader returns the guild, if whoever asks manages it.
+func (i *interaction) leader() (alert.Snowflake, error) {
+	guild, err := alert.ParseSnowflake(i.GuildID)
+	if err != nil || i.Member == nil {
+		return 0, tell("This is for servers: use it in the one that it is about.")
+	}
+	bits, err := strconv.ParseUint(i.Member.Permissions, 10, 64)
+	if err != nil || bits&(administrator|manageChannels|manageGuild) == 0 {
+		return 0, tell("This is for those who manage the server: it needs the permission “Manage Server” or “Manage Channels”.")
+	}
+	if i.Owners != nil && i.Owners["0"] == "" {
+		return 0, tell("I am not a member of this server, only of your own account: somebody who manages it has to add me first.")
+	}
+	return guild, nil
+}
+
+// outfitLink says which outfit the guild is of.
+func (b *Bot) outfitLink(ctx context.Context, i *interaction) (message, error) {
+	guild, err := i.leader()
+	if err != nil {
+		return message{}, err
+	}
+	o, err := b.outfit(ctx, i.command.text("outfit"))
+	if err != nil {
+		return message{}, err
+	}
+	if err := b.cfg.Store.LinkGuild(ctx, guild, o.ID, i.by, b.now()); err != nil {
+		return message{}, err
+	}
+	return plain("🔗 This server is of " + outfitOf(o) + " now. `/subscribe` posts what happens there, `/online` shows who is on."), nil
+}
+
+// subscribe makes a channel be told of something.
+func (b *Bot) subscribe(ctx context.Context, i *interaction) (message, error) {
+	guild, err := i.leader()
+	if err != nil {
+		return message{}, err
+	}
+	s, err := b.wish(ctx, i, guild)
+	if err != nil {
+		return message{}, err
+	}
+	if err := b.rest.typing(ctx, s.Channel.String()); err != nil {
+		if d := decide(err); d.do == pauseTarget || d.do == fewMore || d.do == reopen || d.do == dropTarget {
+			return message{}, tell("I cannot post in <#%s>: %s Then try again.", s.Channel, pauseReason(codeOf(err)))
+		}
+		b.log.Warn("not known whether a channel can be written to", "err", b.redact.err(err))
+	}
+	saved, added, err := b.cfg.Store.Subscribe(ctx, s)
+	if err != nil {
+		return message{}, limited(err)
+	}
+	head := "📣 I will post in <#" + saved.Channel.String() + ">: " + wishText(saved) + "."
+	if !added {
+		head = "📣 Changed. I post in <#" + saved.Channel.String() + ">: " + wishText(saved) + "."
+	}
+	m := plain(joinLines(head, "`/config view` shows everything that I post here."))
+	m.Components = buttons(
+		button{Label: "Post a test message", CustomID: controlVersion + "testsub:" + saved.Channel.String()},
+		button{Label: "Stop this", Style: styleDanger, CustomID: controlVersion + "unsub:" + strconv.FormatInt(saved.ID, 10)})
+	return m, b.promise(ctx)
+}
+
+// wish reads what was asked for.
+func (b *Bot) wish(ctx context.Context, i *interaction, guild alert.Snowflake) (alert.Subscription, error) {
+	d := i.command
+	s := alert.Subscription{Guild: guild, Topic: alert.Topic(d.text("topic")), By: i.by, CreatedAt: b.now(), Locale: clip(i.GuildLocale, 16)}
+	where := d.text("channel")
+	if where == "" {
+		where = i.ChannelID
+	}
+	s.Channel, _ = alert.ParseSnowflake(where) // checked below
+	s.Mention, _ = alert.ParseSnowflake(d.text("mention"))
+	world, _ := strconv.ParseInt(d.text("world"), 10, 32)
+	zone, _ := strconv.ParseUint(d.text("continent"), 10, 32)
+	s.World, s.Zone = event.World(world), event.Zone(zone)
+	s.AtLeast, _ = strconv.Atoi(d.text("at_least"))
+	s.DeleteAfter, _ = time.ParseDuration(d.text("delete_after"))
+	if s.Topic.OfOutfit() {
+		var err error
+		if s.Of, err = b.outfitHere(ctx, i, guild); err != nil {
+			return s, err
+		}
+		s.Outfit = s.Of.ID
+	}
+	if s.Mention == guild {
+		return s, tell("I never ping everybody. Choose a role that people can give themselves.")
+	}
+	if err := s.Check(); err != nil {
+		b.log.Info("a subscription that cannot be", "err", err)
+		return s, tell("I do not understand that. Choose each option from what Discord suggests, for example `/subscribe topic:captures`.")
+	}
+	return s, nil
+}
+
+// outfitHere returns the outfit that was named, or that the guild is of.
+func (b *Bot) outfitHere(ctx context.Context, i *interaction, guild alert.Snowflake) (event.Outfit, error) {
+	if text := i.command.text("outfit"); text != "" {
+		return b.outfit(ctx, text)
+	}
+	o, linked, err := b.cfg.Store.GuildOutfit(ctx, guild)
+	if err == nil && !linked {
+		err = tell("Of which outfit? Name it with the option `outfit`, or say once which one this server is of: `/outfit link`.")
+	}
+	return o, err
+}
+
+// wishText says what a channel is told of, with its filter.
+func wishText(s alert.Subscription) string {
+	parts := []string{topicWords[s.Topic]}
+	if s.Outfit != 0 {
+		parts = append(parts, outfitOf(s.Of))
+	}
+	if s.World != 0 {
+		parts = append(parts, escape(s.World.String()))
+	}
+	if s.Zone != 0 {
+		parts = append(parts, escape(s.Zone.String()))
+	}
+	if s.AtLeast > 0 {
+		parts = append(parts, "if at least "+strconv.Itoa(s.AtLeast)+" took part")
+	}
+	if s.Mention != 0 {
+		parts = append(parts, "pings <@&"+s.Mention.String()+">")
+	}
+	if s.DeleteAfter > 0 {
+		parts = append(parts, "deleted after "+span(s.DeleteAfter))
+	}
+	return strings.Join(parts, " · ")
+}
+
+// suggestSubscriptions completes /unsubscribe.
+func (b *Bot) suggestSubscriptions(ctx context.Context, i *interaction, typed string) []choice {
+	guild, err := i.leader()
+	if err != nil {
+		return nil
+	}
+	list, err := b.cfg.Store.Subscriptions(ctx, guild)
+	if err != nil {
+		return nil
+	}
+	var out []choice
+	for _, s := range list {
+		name := topicWords[s.Topic]
+		if s.Outfit != 0 {
+			name += " · " + outfitChoice(s.Of)
+		}
+		if s.World != 0 {
+			name += " · " + s.World.String()
+		}
+		if s.Zone != 0 {
+			name += " · " + s.Zone.String()
+		}
+		name += " (" + strconv.FormatInt(s.ID, 10) + ")"
+		if strings.Contains(strings.ToLower(name), strings.ToLower(typed)) && len(out) < maxChoices {
+			out = append(out, choice{Name: cut(bare(name), 100), Value: pick(s.ID)})
+		}
+	}
+	return out
+}
+
+// unsubscribe ends a subscription that was picked.
+func (b *Bot) unsubscribe(ctx context.Context, i *interaction) (message, error) {
+	guild, err := i.leader()
+	if err != nil {
+		return message{}, err
+	}
+	id, ok := picked(i.command.text("subscription"))
+	if !ok {
+		return message{}, tell("Choose one from the suggestions. `/config view` shows everything that I post here.")
+	}
+	return b.endSubscription(ctx, guild, id)
+}
+
+func (b *Bot) endSubscription(ctx context.Context, guild alert.Snowflake, id int64) (message, error) {
+	list, err := b.cfg.Store.Subscriptions(ctx, guild)
+	if err != nil {
+		return message{}, err
+	}
+	i := slices.IndexFunc(list, func(s alert.Subscription) bool { return s.ID == id })
+	if i < 0 {
+		return message{}, tell("I do not post that any more.")
+	}
+	if _, err := b.cfg.Store.Unsubscribe(ctx, guild, id); err != nil {
+		return message{}, err
+	}
+	return plain("🔕 I no longer post in <#" + list[i].Channel.String() + ">: " + wishText(list[i]) + "."), nil
+}
+
+// pressUnsubscribe is the button that ends a subscription.
+func (b *Bot) pressUnsubscribe(ctx context.Context, i *interaction, arg string) (message, error) {
+	guild, err := i.leader()
+	if err != nil {
+		return message{}, err
+	}
+	id, err := strconv.ParseInt(arg, 10, 64)
+	if err != nil {
+		id, err = strconv.ParseInt(i.value(), 10, 64)
+	}
+	if err != nil {
+		return b.oldControl(ctx, i, arg)
+	}
+	m, err := b.endSubscription(ctx, guild, id)
+	if err != nil {
+		return m, err
+	}
+	m.Components = buttons(button{Label: "What I post here", CustomID: controlVersion + "config:view"})
+	return m, nil
+}
+
+// configView shows what is posted where.
+func (b *Bot) configView(ctx context.Context, i *interaction) (message, error) {
+	guild, err := i.leader()
+	if err != nil {
+		return message{}, err
+	}
+	subs, err := b.cfg.Store.Subscriptions(ctx, guild)
+	if err != nil {
+		return message{}, err
+	}
+	o, linked, err := b.cfg.Store.GuildOutfit(ctx, guild)
+	if err != nil {
+		return message{}, err
+	}
+	e := embed{Title: "What I post in this server", Color: color(o.Faction)}
+	head := "Its outfit: " + outfitOf(o)
+	if !linked {
+		head = "It is of no outfit yet: `/outfit link`."
+	}
+	if len(subs) == 0 {
+		e.Description = joinLines(head, "", "Nothing yet. For example `/subscribe topic:alerts`.")
+		return message{Embeds: []embed{e}}, nil
+	}
+	var lines []string
+	var options []option
+	var paused []alert.Snowflake
+	for _, s := range subs {
+		line := "• <#" + s.Channel.String() + ">: " + wishText(s)
+		if s.Paused != "" {
+			line += "\n  ⏸️ paused " + ago(s.PausedAt) + ": " + pauseReason(s.Paused)
+			if !slices.Contains(paused, s.Channel) {
+				paused = append(paused, s.Channel)
+			}
+		}
+		lines = append(lines, line)
+		what := topicWords[s.Topic]
+		if s.Outfit != 0 {
+			what += " · " + outfitChoice(s.Of)
+		}
+		options = append(options, option{Label: what, Value: strconv.FormatInt(s.ID, 10)})
+	}
+	e.Description = joinLines(head+"\n", list(lines, maxDescription-200))
+	m := message{Embeds: []embed{e}, Components: choose(controlVersion+"unsub:", "Stop posting…", options...)}
+	var row []button
+	for _, ch := range paused {
+		row = append(row, button{Label: "Resume " + ordinal(len(row)+1, len(paused)), Style: styleGood, CustomID: controlVersion + "resume:" + ch.String()})
+	}
+	row = append(row[:min(len(row), 4)], button{Label: "Post a test everywhere", CustomID: controlVersion + "testsub:all"})
+	m.Components = append(m.Components, buttons(row...)...)
+	return m, nil
+}
+
+// ordinal tells the channels of several buttons apart.
+func ordinal(n, of int) string {
+	if of == 1 {
+		return ""
+	}
+	return fmt.Sprintf("(%d)", n)
+}
+
+// pressConfig shows the configuration in place of something else.
+func (b *Bot) pressConfig(ctx context.Context, i *interaction, _ string) (message, error) {
+	return b.configView(ctx, i)
+}
+
+// pressResume lets a channel go on, if it can be written to by now.
+func (b *Bot) pressResume(ctx context.Context, i *interaction, arg string) (message, error) {
+	guild, err := i.leader()
+	if err != nil {
+		return message{}, err
+	}
+	channel, err := alert.ParseSnowflake(arg)
+	if err != nil {
+		return b.oldControl(ctx, i, arg)
+	}
+	own, err := b.postsIn(ctx, guild, channel)
+	if err != nil || !own {
+		return message{}, errors.Join(err, tell("I post nothing there any more."))
+	}
+	if err := b.rest.typing(ctx, channel.String()); err != nil {
+		return message{}, tell("Still not: in <#%s> %s", channel, pauseReason(codeOf(err)))
+	}
+	if _, err := b.cfg.Store.ResumeChannel(ctx, guild, channel); err != nil {
+		return message{}, err
+	}
+	return b.configView(ctx, i)
+}
+
+// postsIn reports whether something of guild is posted in channel: no button reaches
+// into another guild.
+func (b *Bot) postsIn(ctx context.Context, guild, channel alert.Snowflake) (bool, error) {
+	channels, err := b.channelsOf(ctx, guild)
+	return slices.Contains(channels, channel), err
+}
+
+// channelsOf returns where something of guild is posted, each channel once.
+func (b *Bot) channelsOf(ctx context.Context, guild alert.Snowflake) ([]alert.Snowflake, error) {
+	list, err := b.cfg.Store.Subscriptions(ctx, guild)
+	var out []alert.Snowflake
+	for _, s := range list {
+		if !slices.Contains(out, s.Channel) {
+			out = append(out, s.Channel)
+		}
+	}
+	return out, err
+}
+
+// configAudit finds channels that cannot be written to.
+func (b *Bot) configAudit(ctx context.Context, i *interaction) (message, error) {
+	return b.eachChannel(ctx, i, "Where I can post", func(ctx context.Context, channel string) error { return b.rest.typing(ctx, channel) })
+}
+
+// configTest posts a message in each channel.
+func (b *Bot) configTest(ctx context.Context, i *interaction) (message, error) {
+	return b.eachChannel(ctx, i, "Test messages", b.testPost(i))
+}
+
+const textChannelTest = "👋 This is a test: here I will post what you set up with `/subscribe`."
+
+func (b *Bot) testPost(i *interaction) func(context.Context, string) error {
+	return func(ctx context.Context, channel string) error {
+		_, err := b.rest.createMessage(ctx, channel, message{Embeds: []embed{{Description: textChannelTest}}}, "c"+i.ID)
+		return err
+	}
+}
+
+// pressTest is the button that posts a test message in one channel, or in all.
+func (b *Bot) pressTest(ctx context.Context, i *interaction, arg string) (message, error) {
+	if arg == "all" {
+		return b.configTest(ctx, i)
+	}
+	guild, err := i.leader()
+	if err != nil {
+		return message{}, err
+	}
+	channel, err := alert.ParseSnowflake(arg)
+	if err != nil {
+		return b.oldControl(ctx, i, arg)
+	}
+	if own, err := b.postsIn(ctx, guild, channel); err != nil || !own {
+		return message{}, errors.Join(err, tell("I post nothing there any more."))
+	}
+	return plain(channelLine(channel, b.testPost(i)(ctx, channel.String()))), nil
+}
+
+// eachChannel does f for each channel of the guild and says what came of it. What works
+// again is resumed.
+func (b *Bot) eachChannel(ctx context.Context, i *interaction, title string, f func(context.Context, string) error) (message, error) {
+	guild, err := i.leader()
+	if err != nil {
+		return message{}, err
+	}
+	channels, err := b.channelsOf(ctx, guild)
+	if err != nil {
+		return message{}, err
+	}
+	if len(channels) == 0 {
+		return message{}, tell("I post nothing in this server yet. For example `/subscribe topic:alerts`.")
+	}
+	e := embed{Title: title, Color: 0x3fa34d}
+	var lines []string
+	for _, channel := range channels {
+		err := f(ctx, channel.String())
+		line := channelLine(channel, err)
+		if err != nil {
+			e.Color = color(event.TR)
+		} else if n, err := b.cfg.Store.ResumeChannel(ctx, guild, channel); err != nil {
+			return message{}, err
+		} else if n > 0 {
+			line += " It was paused and goes on now."
+		}
+		lines = append(lines, line)
+	}
+	e.Description = list(lines, maxDescription-200)
+	return message{Embeds: []embed{e}}, nil
+}
+
+func channelLine(channel alert.Snowflake, err error) string {
+	switch d := decide(err); d.do {
+	case sent:
+		return "✅ <#" + channel.String() + "> works."
+	case wait, again:
+		return "⏳ <#" + channel.String() + ">: Discord does not answer just now, try again in a minute."
+	}
+	return "❌ <#" + channel.String() + ">: " + pauseReason(codeOf(err))
+}
