@@ -19,6 +19,7 @@ import (
 	"muster/bus"
 	"muster/event"
 	"muster/internal/backoff"
+	"muster/lease"
 )
 
 // DefaultURL is the base of the real Discord's API.
@@ -51,6 +52,13 @@ type Config struct {
 	// UserInstall says that the application may be added to a user's account, which
 	// must be enabled at Discord: otherwise it refuses the commands (discord notes 5).
 	UserInstall bool
+	// Shards is how many parts the guilds are divided into; 0: as Discord recommends.
+	Shards int
+	// Locker divides the shards among processes; nil: this is the only one.
+	Locker lease.Locker
+	// LockerReady says whether the service behind Locker works, nil if it does; without it
+	// a lease that is lost counts as another's.
+	LockerReady func(context.Context) error
 	Version     string // for the User-Agent
 	Log         *slog.Logger
 	Registerer  prometheus.Registerer // nil: metrics are not registered
@@ -60,6 +68,7 @@ type Config struct {
 	IdentifyEvery time.Duration // between two IDENTIFYs; 5 s, Discord's rule
 	ReconnectMin  time.Duration // first delay after a lost connection; 1 s
 	ReconnectMax  time.Duration // largest; 1 min
+	ShardsEvery   time.Duration // between two signs of life to other bots; 3 s
 	Poll          time.Duration // between looks at the outbox without a nudge; 1 s
 	// AlertsPerSecond bounds the requests that alerts may take of Discord's 50 a
 	// second; 25.
@@ -83,6 +92,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.IdentifyEvery, 5*time.Second)
 	orDefault(&c.ReconnectMin, time.Second)
 	orDefault(&c.ReconnectMax, time.Minute)
+	orDefault(&c.ShardsEvery, 3*time.Second)
 	orDefault(&c.Poll, time.Second)
 	if c.AlertsPerSecond <= 0 {
 		c.AlertsPerSecond = alertsPerSec
@@ -112,14 +122,13 @@ type Bot struct {
 	controls  map[string]control
 	alerts    *alertLoop
 	channels  *channelLoop
+	shards    *shardSet
 
-	serving    chan struct{} // one slot per interaction being answered
-	work       sync.WaitGroup
-	up         atomic.Int64 // since when the gateway is ready, Unix nanoseconds; 0 while not
-	fatal      chan *FatalError
-	refused    atomic.Pointer[FatalError] // what ended Run
-	appID      chan string                // the application's id, from READY
-	shardsSaid bool
+	serving chan struct{} // one slot per interaction being answered
+	work    sync.WaitGroup
+	fatal   chan *FatalError
+	refused atomic.Pointer[FatalError] // what ended Run
+	appID   chan string                // the application's id, from READY
 }
 
 // New returns a Bot; Run starts it. The error says which setting is wrong.
@@ -159,6 +168,7 @@ func New(cfg Config) (*Bot, error) {
 	b.controls = controlTable()
 	b.alerts = newAlertLoop(b)
 	b.channels = newChannelLoop(b)
+	b.shards = newShardSet(b)
 	return b, nil
 }
 
@@ -183,7 +193,7 @@ func (b *Bot) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return (&supervisor{b: b}).run(ctx) })
+	g.Go(func() error { return b.shards.run(ctx) })
 	g.Go(func() error { return b.alerts.run(ctx) })
 	g.Go(func() error { return b.channels.run(ctx) })
 	g.Go(func() error { return b.listen(ctx) })
@@ -245,36 +255,20 @@ func (b *Bot) drain() {
 	}
 }
 
-func (b *Bot) connected(r ready) {
-	b.up.Store(b.cfg.Now().UnixNano())
-	b.metrics.connected.Set(1)
-	b.log.Info("connected to discord", "user", r.User.Username)
-	if r.Application.ID != "" {
-		select {
-		case b.appID <- r.Application.ID:
-		default:
-		}
-	}
-}
-
-// Ready returns why nothing can be heard of Discord now, nil if the gateway session
-// stands. It does not block and is safe to call while Run runs.
+// Ready returns why nothing can be heard of Discord now; nil if a gateway session
+// stands, or if other processes have all shards and this one stands by. It does not block and is safe to call while Run runs.
 func (b *Bot) Ready(context.Context) error {
 	switch refused := b.refused.Load(); {
 	case refused != nil:
 		return refused
-	case b.up.Load() == 0:
+	}
+	if since, standby := b.shards.state(); since.IsZero() && !standby {
 		return errNotConnected
 	}
 	return nil
 }
 
 var errNotConnected = errors.New("not connected to Discord")
-
-func (b *Bot) disconnected() {
-	b.up.Store(0)
-	b.metrics.connected.Set(0)
-}
 
 // now returns the time for the store, UTC.
 func (b *Bot) now() time.Time { return b.cfg.Now().UTC() }

@@ -82,11 +82,11 @@ func holes(gaps []event.Gap, now time.Time) string {
 }
 
 func (b *Bot) selfLine(now time.Time) string {
-	since := b.up.Load()
-	if since == 0 {
+	since, _ := b.shards.state()
+	if since.IsZero() {
 		return "Bot: reconnecting to Discord."
 	}
-	return "Bot: connected to Discord since " + moment(time.Unix(0, since), now) + "."
+	return "Bot: connected to Discord since " + moment(since, now) + "."
 }
 
 func (b *Bot) pageLine() string {

@@ -25,6 +25,7 @@ type fakeStore struct {
 	PrivacyStore
 	groupStore
 	ChannelStore
+	ShardStore
 	mu         sync.Mutex
 	characters map[event.CharacterID]event.Player
 	outfits    map[event.OutfitID]event.Outfit

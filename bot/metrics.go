@@ -7,6 +7,7 @@ type metrics struct {
 	alerts       *prometheus.CounterVec // outcome
 	delay        prometheus.Histogram
 	connected    prometheus.Gauge
+	shards       prometheus.Gauge
 	identifies   prometheus.Counter
 	interactions *prometheus.CounterVec // outcome
 	received     *prometheus.CounterVec // outcome
@@ -27,7 +28,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Buckets: []float64{.25, .5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300},
 		}),
 		connected: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "muster_discord_gateway_connected", Help: "1 while the gateway session is ready.",
+			Name: "muster_discord_gateway_connected", Help: "Gateway sessions that are ready, one for each shard held.",
+		}),
+		shards: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "muster_discord_shards_held", Help: "Shards whose lease this process holds.",
 		}),
 		identifies: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "muster_discord_identifies_total", Help: "IDENTIFYs sent; Discord allows 1,000 a day.",
@@ -45,7 +49,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.alerts, m.delay, m.connected, m.identifies, m.interactions, m.received, m.channelPosts} {
+	for _, c := range []prometheus.Collector{m.requests, m.alerts, m.delay, m.connected, m.shards, m.identifies, m.interactions, m.received, m.channelPosts} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

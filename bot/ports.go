@@ -18,6 +18,7 @@ type Store interface {
 	PrivacyStore
 	GameStore
 	ChannelStore
+	ShardStore
 }
 
 // A ChannelStore holds what channels of guilds want to be told, and what is due.

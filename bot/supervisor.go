@@ -26,10 +26,13 @@ const (
 	goodbye         = time.Second // for Discord to answer our closing
 )
 
-// A supervisor keeps one gateway session alive: a new discordgo.Session for
+// A supervisor keeps the gateway session of one shard alive: a new discordgo.Session for
 // every connection, because an old one can be stuck for ever (discord notes 3.2).
 type supervisor struct {
 	b            *Bot
+	set          *shardSet
+	shard        int
+	shards       int          // how many there are
 	lastIdentify atomic.Int64 // Unix nanoseconds
 	delay        time.Duration
 }
@@ -65,7 +68,7 @@ func (s *supervisor) lost(err error, wait time.Duration) {
 	if errors.As(err, &steer) {
 		log = s.b.log.Info
 	}
-	log("gateway lost, reconnecting", "err", s.b.redact.err(err), "in", wait.Round(time.Millisecond))
+	log("gateway lost, reconnecting", "shard", s.shard, "err", s.b.redact.err(err), "in", wait.Round(time.Millisecond))
 }
 
 // next returns how long to wait before the next connection: growing, jittered,
@@ -90,12 +93,19 @@ func (e *budgetError) Error() string {
 
 // session makes one connection and returns what ended it.
 func (s *supervisor) session(ctx context.Context) error {
-	if err := s.admit(ctx); err != nil {
+	concurrency, err := s.admit(ctx)
+	if err != nil {
 		return err
 	}
+	identified, unused, err := s.set.turn(ctx, s.shard, concurrency)
+	if err != nil {
+		return err
+	}
+	defer unused()
 	d := &gatewayDialer{onHello: func() {
 		s.lastIdentify.Store(time.Now().UnixNano()) // discordgo identifies at once
 		s.b.metrics.identifies.Inc()
+		identified()
 	}}
 	defer d.abandon()
 	session := s.newSession(d)
@@ -103,7 +113,7 @@ func (s *supervisor) session(ctx context.Context) error {
 		return err
 	}
 	conn := d.current()
-	defer s.b.disconnected()
+	defer s.set.setDown(s.shard)
 	select {
 	case <-conn.ended:
 		return conn.why()
@@ -113,20 +123,17 @@ func (s *supervisor) session(ctx context.Context) error {
 	}
 }
 
-// admit asks Discord how many IDENTIFYs are left.
-func (s *supervisor) admit(ctx context.Context) error {
+// admit asks Discord how many IDENTIFYs are left, and returns how many may be sent at
+// once.
+func (s *supervisor) admit(ctx context.Context) (concurrency int, err error) {
 	g, err := s.b.rest.gatewayBot(ctx)
 	if err != nil {
-		return err
-	}
-	if g.Shards > 1 && !s.b.shardsSaid {
-		s.b.shardsSaid = true
-		s.b.log.Warn("discord recommends more shards than the one in use", "shards", g.Shards)
+		return 0, err
 	}
 	if l := g.Limit; l.Total > 0 && l.Remaining <= min(spareIdentifies, l.Total/100) {
-		return &budgetError{Wait: time.Duration(l.ResetAfter) * time.Millisecond}
+		return 0, &budgetError{Wait: time.Duration(l.ResetAfter) * time.Millisecond}
 	}
-	return nil
+	return g.Limit.MaxConcurrency, nil
 }
 
 // newSession returns a session that does nothing on its own: no reconnecting, no
@@ -134,6 +141,7 @@ func (s *supervisor) admit(ctx context.Context) error {
 // seen on the socket). Interactions need no intent (discord notes 5).
 func (s *supervisor) newSession(d *gatewayDialer) *discordgo.Session {
 	session, _ := discordgo.New("Bot " + s.b.cfg.Token) // never fails in v0.28.1
+	session.ShardID, session.ShardCount = s.shard, s.shards
 	session.Client = &http.Client{Transport: s.b.transport, Timeout: requestTimeout, CheckRedirect: noRedirect}
 	session.Dialer = &websocket.Dialer{
 		NetDialContext: d.dialPlain, NetDialTLSContext: d.dialTLS, HandshakeTimeout: helloWithin,
@@ -147,7 +155,7 @@ func (s *supervisor) newSession(d *gatewayDialer) *discordgo.Session {
 	session.LogLevel = -1
 	session.Identify.Intents = discordgo.IntentsNone
 	session.UserAgent = s.b.transport.agent
-	session.AddHandler(func(_ *discordgo.Session, e *discordgo.Event) { s.b.onEvent(e) })
+	session.AddHandler(func(_ *discordgo.Session, e *discordgo.Event) { s.onEvent(e) })
 	return session
 }
 
@@ -203,8 +211,8 @@ func (s *supervisor) leave(conn *gatewayConn) {
 // fatalCodes are the close codes after which nobody may come back (discord notes 6).
 var fatalCodes = map[int]string{
 	4004: "the bot token is not valid (setting discord token)",
-	4010: "the shard is not valid",
-	4011: "the bot is in too many guilds for one connection: it needs sharding",
+	4010: "the shard is not valid (setting discord shards)",
+	4011: "the bot is in too many guilds for so few shards: start it again without the setting discord shards, or with more",
 	4012: "the gateway version is not valid any more",
 	4013: "the intents are not valid",
 	4014: "an intent is not allowed for this application",
@@ -237,7 +245,8 @@ type ready struct {
 
 // onEvent hands a dispatch over. It runs inside discordgo's reading goroutine
 // and must neither block nor panic.
-func (b *Bot) onEvent(e *discordgo.Event) {
+func (s *supervisor) onEvent(e *discordgo.Event) {
+	b := s.b
 	defer b.recovered("event")
 	switch e.Type {
 	case "READY":
@@ -245,9 +254,21 @@ func (b *Bot) onEvent(e *discordgo.Event) {
 		if err := json.Unmarshal(e.RawData, &r); err != nil {
 			b.log.Warn("READY cannot be read", "err", err)
 		}
-		b.connected(r)
+		s.connected(r)
 	case "INTERACTION_CREATE":
 		_ = b.take(e.RawData, time.Now()) // it has been logged
+	}
+}
+
+// connected notes that the session is ready. Whoever has shard 0 registers the commands.
+func (s *supervisor) connected(r ready) {
+	s.set.setUp(s.shard, s.b.cfg.Now())
+	s.b.log.Info("connected to discord", "user", r.User.Username, "shard", s.shard, "of", s.shards)
+	if r.Application.ID != "" && s.shard == 0 {
+		select {
+		case s.b.appID <- r.Application.ID:
+		default:
+		}
 	}
 }
 

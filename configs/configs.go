@@ -162,6 +162,7 @@ type Discord struct {
 	// HTTPAddr, host:port, is where Discord's own requests are answered; empty: commands
 	// come over the gateway. PublicKey is the application's, in hexadecimal digits.
 	HTTPAddr, PublicKey string
+	Shards              int // 0: as Discord recommends
 }
 
 // HTTP is the public side.

@@ -96,6 +96,18 @@ func setConnections(c *Config, v string) error {
 	return nil
 }
 
+// maxShards is more than Discord gives any bot.
+const maxShards = 10_000
+
+func setShards(c *Config, v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 || n > maxShards {
+		return fmt.Errorf("not a whole number from 0 to %d", maxShards)
+	}
+	c.Discord.Shards = n
+	return nil
+}
+
 func setDuration(s span) func(*Config, string) error {
 	return func(c *Config, v string) error {
 		d, err := time.ParseDuration(strings.TrimSpace(v))

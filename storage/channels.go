@@ -99,10 +99,19 @@ func (s *Store) ResumeChannel(ctx context.Context, guild, channel alert.Snowflak
 	return n, wrap("resume channel", err)
 }
 
-func (s *Store) subscriptions(ctx context.Context, where string, args ...any) ([]alert.Subscription, error) {
-	var out []alert.Subscription
-	err := s.each(ctx, ask("SELECT "+subCols+", COALESCE(o.tag, ''), COALESCE(o.name, ''), COALESCE(o.faction, 0) FROM channel_subs s "+
-		"LEFT JOIN outfits o ON o.id = s.outfit_id "+where+" ORDER BY s.id", args...), func(rows *sql.Rows) error {
+func (s *Store) subscriptions(ctx context.Context, where string, args ...any) (out []alert.Subscription, err error) {
+	err = s.each(ctx, subscriptionsWhere(where, args...), scanSubscriptions(&out))
+	return out, err
+}
+
+func subscriptionsWhere(where string, args ...any) question {
+	return ask("SELECT "+subCols+", COALESCE(o.tag, ''), COALESCE(o.name, ''), COALESCE(o.faction, 0) FROM channel_subs s "+
+		"LEFT JOIN outfits o ON o.id = s.outfit_id "+where+" ORDER BY s.id", args...)
+}
+
+// scanSubscriptions adds each row to out.
+func scanSubscriptions(out *[]alert.Subscription) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error {
 		var sub alert.Subscription
 		var zone, after, created, paused int64
 		err := rows.Scan(&sub.ID, (*int64)(&sub.Guild), (*int64)(&sub.Channel), (*string)(&sub.Topic), (*int64)(&sub.Outfit), (*int32)(&sub.World),
@@ -110,10 +119,9 @@ func (s *Store) subscriptions(ctx context.Context, where string, args ...any) ([
 			&sub.Of.Tag, &sub.Of.Name, &sub.Of.Faction)
 		sub.Zone, sub.DeleteAfter, sub.CreatedAt, sub.PausedAt = event.Zone(zone), time.Duration(after), fromNano(created), fromNano(paused)
 		sub.Of.ID = sub.Outfit
-		out = append(out, sub)
+		*out = append(*out, sub)
 		return err
-	})
-	return out, err
+	}
 }
 
 var guildShape = newShape("guild_outfits", "guild_id outfit_id user_id linked_ns", "guild_id", "outfit_id", "user_id", "linked_ns")
@@ -145,31 +153,63 @@ func (s *Store) GuildOutfit(ctx context.Context, guild alert.Snowflake) (event.O
 // A channelIndex knows in memory what channels want to be told, so that a Record with
 // nothing for them costs no query. It is at most refreshEvery old: see AwaitWatched.
 type channelIndex struct {
-	mu   sync.Mutex
-	at   time.Time // zero: to be read again
-	subs []alert.Subscription
+	mu      sync.Mutex
+	at      time.Time // zero: to be read again
+	subs    []alert.Subscription
+	changes int // how often it was forgotten
 }
 
 func (x *channelIndex) forget() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.at = time.Time{}
+	x.changes++
 }
 
-// wantedByChannels returns the subscriptions that are not paused.
-func (s *Store) wantedByChannels(ctx context.Context) ([]alert.Subscription, error) {
-	x := &s.channels
+// fresh returns what is known, if it is young enough.
+func (x *channelIndex) fresh() (subs []alert.Subscription, changes int, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !x.at.IsZero() && time.Since(x.at) < refreshEvery {
-		return x.subs, nil
+	return x.subs, x.changes, !x.at.IsZero() && time.Since(x.at) < refreshEvery
+}
+
+// put notes what was read, unless it has changed meanwhile.
+func (x *channelIndex) put(subs []alert.Subscription, at time.Time, changes int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if changes == x.changes {
+		x.subs, x.at = subs, at
+	}
+}
+
+// wantedByChannels returns the subscriptions that are not paused. Within a transaction it
+// is repeated with it when the server fails.
+func (t *tx) wantedByChannels(ctx context.Context) ([]alert.Subscription, error) {
+	return t.s.channels.get(func(scan func(*sql.Rows) error) error {
+		q := subscriptionsWhere("WHERE s.paused = ''")
+		rows, err := t.query(ctx, q.text, q.args...)
+		return collect(rows, err, scan)
+	})
+}
+
+func (s *Store) wantedByChannels(ctx context.Context) ([]alert.Subscription, error) {
+	return s.channels.get(func(scan func(*sql.Rows) error) error {
+		return s.each(ctx, subscriptionsWhere("WHERE s.paused = ''"), scan)
+	})
+}
+
+// get returns what is known, or else what each reads.
+func (x *channelIndex) get(each func(func(*sql.Rows) error) error) ([]alert.Subscription, error) {
+	known, changes, ok := x.fresh()
+	if ok {
+		return known, nil
 	}
 	at := time.Now()
-	subs, err := s.subscriptions(ctx, "WHERE s.paused = ''")
-	if err != nil {
+	var subs []alert.Subscription
+	if err := each(scanSubscriptions(&subs)); err != nil {
 		return nil, fmt.Errorf("subscriptions of channels: %w", err)
 	}
-	x.subs, x.at = subs, at
+	x.put(subs, at, changes)
 	return subs, nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"muster/alert"
 	"muster/event"
 )
 
@@ -47,11 +46,7 @@ func (s *Store) SaveCharacters(ctx context.Context, list []event.Character) erro
 		}
 	}
 	slices.SortStableFunc(list, func(a, b event.Character) int { return cmp.Compare(a.ID, b.ID) })
-	subs, err := s.wantedByChannels(ctx)
-	if err != nil {
-		return fmt.Errorf("save characters: %w", err)
-	}
-	err = s.write(ctx, func(t *tx) error { return t.saveCharacters(ctx, list, subs) })
+	err := s.write(ctx, func(t *tx) error { return t.saveCharacters(ctx, list) })
 	if err != nil {
 		return fmt.Errorf("save characters: %w", err)
 	}
@@ -64,7 +59,7 @@ type stored struct {
 	tries     int64
 }
 
-func (t *tx) saveCharacters(ctx context.Context, list []event.Character, subs []alert.Subscription) error {
+func (t *tx) saveCharacters(ctx context.Context, list []event.Character) error {
 	ids := make([]event.CharacterID, len(list))
 	for i, c := range list {
 		ids[i] = c.ID
@@ -95,6 +90,10 @@ func (t *tx) saveCharacters(ctx context.Context, list []event.Character, subs []
 		return err
 	}
 	if _, err := t.insert(ctx, outfitNameShape, outfits); err != nil {
+		return err
+	}
+	subs, err := t.wantedByChannels(ctx)
+	if err != nil {
 		return err
 	}
 	if len(subs) > 0 {
@@ -251,12 +250,12 @@ func (s *Store) SaveMembers(ctx context.Context, outfit event.OutfitID, list []e
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	subs, err := s.wantedByChannels(ctx)
-	if err != nil {
-		return fmt.Errorf("save members of outfit %d: %w", outfit, err)
-	}
-	err = s.write(ctx, func(t *tx) error {
+	err := s.write(ctx, func(t *tx) error {
 		if _, err := t.addCharacters(ctx, ids); err != nil {
+			return err
+		}
+		subs, err := t.wantedByChannels(ctx)
+		if err != nil {
 			return err
 		}
 		if len(subs) > 0 {

@@ -41,10 +41,6 @@ func (s *Store) Record(ctx context.Context, now time.Time, rec event.Record,
 	}
 	s.freshenWatched(ctx)
 	s.lookAfter(ctx, now)
-	subs, err := s.wantedByChannels(ctx)
-	if err != nil {
-		return event.Recorded{}, fmt.Errorf("record: %w", err)
-	}
 	mark := s.dirty.take()
 	defer s.dirty.give(mark)
 	var r, doubtful *recording // the newest attempt, and the newest that may be committed
@@ -53,7 +49,7 @@ func (s *Store) Record(ctx context.Context, now time.Time, rec event.Record,
 		if t.doubt > doubt {
 			doubtful, doubt = r, t.doubt
 		}
-		r = &recording{t: t, now: now, batch: b, mark: mark, subs: subs}
+		r = &recording{t: t, now: now, batch: b, mark: mark}
 		if err := r.run(ctx, rec); err != nil {
 			return err
 		}
@@ -151,11 +147,14 @@ type recording struct {
 
 func (r *recording) run(ctx context.Context, rec event.Record) error {
 	r.out.New = make([]bool, len(rec.Events))
+	var err error
+	if r.subs, err = r.t.wantedByChannels(ctx); err != nil {
+		return err
+	}
 	if err := r.insertEvents(ctx); err != nil {
 		return err
 	}
-	rec, err := r.fence(ctx, rec)
-	if err != nil {
+	if rec, err = r.fence(ctx, rec); err != nil {
 		return fmt.Errorf("fences: %w", err)
 	}
 	if err := r.streams(ctx, rec.Streams); err != nil {

@@ -181,7 +181,7 @@ func BenchmarkDemo(b *testing.B) {
 }
 
 // residentMB reads a process's resident memory, in MB.
-func residentMB(b *testing.B, pid int) float64 {
+func residentMB(b testing.TB, pid int) float64 {
 	b.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -36,9 +36,10 @@ type deps struct {
 	adminAddr string       // as bound
 	alone     bool         // one role runs in this process
 
-	deadline  time.Time // until when what does not answer is waited for
-	busReady  func(ctx context.Context) error
-	leadReady func(ctx context.Context) error // nil if leases need no server
+	deadline    time.Time // until when what does not answer is waited for
+	busReady    func(ctx context.Context) error
+	leadReady   func(ctx context.Context) error // nil if leases need no server
+	lockerReady func(context.Context) error     // nil: there is no lease service
 
 	closers []func() error
 	ready   []check // what roles add to readiness

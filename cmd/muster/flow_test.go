@@ -50,7 +50,13 @@ func startGame(t testing.TB, change func(*game.Config)) *game.Server {
 
 func startDiscord(t testing.TB) *discord.Server {
 	t.Helper()
+	return startDiscordWith(t, func(*discord.Config) {})
+}
+
+func startDiscordWith(t testing.TB, change func(*discord.Config)) *discord.Server {
+	t.Helper()
 	cfg := discord.DefaultConfig()
+	change(&cfg)
 	cfg.Token = "token-of-the-test"
 	if root := os.Getenv("MUSTER_SHARED"); root != "" {
 		cfg.OpenAPIPath = filepath.Join(root, "discord-openapi.json")

@@ -15,6 +15,7 @@ import (
 	"muster/configs"
 	"muster/dispatcher"
 	"muster/event"
+	"muster/lease"
 	"muster/listener"
 	"muster/notifier"
 	"muster/roster"
@@ -172,8 +173,12 @@ func buildBot(d *deps) (part, string, error) {
 	if err != nil {
 		return part{}, "", err
 	}
+	var locker lease.Locker // with one process there is nothing to share
+	if !d.cfg.Lease.InMemory() {
+		locker = d.locker
+	}
 	b, err := bot.New(bot.Config{
-		Interactions: endpoint, PublicKey: key,
+		Interactions: endpoint, PublicKey: key, Shards: d.cfg.Discord.Shards, Locker: locker, LockerReady: d.lockerReady,
 		Token: string(d.cfg.Discord.Token), URL: d.cfg.Discord.URL, UserInstall: d.cfg.Discord.UserInstall,
 		Store: d.store, Directory: d.directory, Bus: d.bus, PageURL: d.cfg.HTTP.PublicURL, Version: version(),
 		Log: d.log, Registerer: d.registry,

@@ -102,7 +102,7 @@ func (d *deps) openLease(ctx context.Context) error {
 	if err != nil {
 		return wrongSetting(d.cfg, "lease.urls", err)
 	}
-	d.locker, d.leadReady = locker, locker.Ready
+	d.locker, d.leadReady, d.lockerReady = locker, locker.Ready, locker.Ready
 	d.closers = append(d.closers, locker.Close)
 	return nil
 }

@@ -223,7 +223,11 @@ func (s *Server) interact(ctx context.Context, i *interaction, data map[string]a
 	if posted != nil {
 		posted.send(ctx, s, event)
 	} else {
-		s.gate.dispatch("INTERACTION_CREATE", i.guildID, func(*session) any { return event })
+		if s.gate.dispatch("INTERACTION_CREATE", i.guildID, func(*session) any { return event }) > 1 {
+			s.mu.Lock()
+			s.stats.Doubled++
+			s.mu.Unlock()
+		}
 	}
 
 	deadline := time.NewTimer(s.cfg.InteractionDeadline)

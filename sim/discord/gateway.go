@@ -241,6 +241,19 @@ func (g *gateway) event(sess *session, name string, data any) {
 	}
 }
 
+// Shards returns the shards of the sessions that are connected now, each as its number
+// and how many there are, in the order in which they came.
+func (s *Server) Shards() (list [][2]int) {
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	for _, id := range s.gate.order {
+		if sess := s.gate.sessions[id]; sess.conn != nil {
+			list = append(list, sess.shard)
+		}
+	}
+	return list
+}
+
 // dispatch sends an event of a guild, or of a DM if guildID is "", to every
 // session of the shard it belongs to that accept takes.
 func (g *gateway) dispatch(name, guildID string, data func(*session) any) int {

@@ -171,6 +171,8 @@ type Stats struct {
 	RateLimited int `json:"rate_limited"`
 	// Missed is interactions without a response in time.
 	Missed int `json:"missed"`
+	// Doubled is interactions that went to more than one session.
+	Doubled int `json:"doubled"`
 	// Deduplicated is messages not made again thanks to their nonce.
 	Deduplicated int `json:"deduplicated"`
 }
