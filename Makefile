@@ -3,7 +3,7 @@
 GO    ?= go
 TOOLS  = $(GO) tool -modfile=tools/go.mod
 
-.PHONY: told help demo build test test-mysql check lint chaos day bench bench-pipeline web services-up services-down
+.PHONY: told load help demo build test test-mysql check lint chaos day bench bench-pipeline web services-up services-down
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ chaos: ## kill, suspend and cut off every role and server in turn (25 minutes); 
 
 day: ## send ten million events, a day at full rate, through the whole chain (COUNT=1000000 for fewer)
 	$(GO) test -count=1 -timeout=120m -v ./internal/day -count-events=$${COUNT:-10000000}
+
+load: ## type 100,000 commands, 200 a second, while people are told (9 minutes)
+	$(GO) test -count=1 -timeout=30m -v ./cmd/muster -run ManyCommandsAtOnce -interactions=100000
 
 bench: ## run every benchmark; COUNT=10 for figures to compare with benchstat
 	@if [ -f .services/env ]; then set -a; . ./.services/env; set +a; fi; \

@@ -12,7 +12,7 @@ import (
 	"muster/sim/game"
 )
 
-var interactions = flag.Int("interactions", 2_000, "how many commands are typed, 200 a second; from 50,000 on their times and the memory are judged")
+var interactions = flag.Int("interactions", 600, "how many commands are typed, 200 a second; from 50,000 on their times and the memory are judged")
 
 // People type 200 commands a second while friends come and go and are told of. Every
 // command is answered; in a long run each acknowledgement comes within a second, and the

@@ -42,7 +42,7 @@ func TestTwoDispatchersAndTwoBotsKilledInTurnTellEverybodyOnce(t *testing.T) {
 	if err != nil || answer.Message == nil || !strings.Contains(answer.Message.Content, "linked") {
 		t.Fatalf("/link answers %+v: %v", answer, err)
 	}
-	run("bot 2").err.find(t, "connected to discord")
+	run("bot 2").err.find(t, "muster runs") // it stands by for commands, and tells people as the first one does
 
 	db := storagetest.Raw(t, database)
 	var came []game.Person

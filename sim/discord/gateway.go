@@ -220,12 +220,12 @@ func (g *gateway) leave(c *gatewayConn, ended bool) {
 	}
 }
 
-// event sends a dispatch to one session, or keeps it for later.
-func (g *gateway) event(sess *session, name string, data any) {
+// event sends a dispatch to one session and reports true, or keeps it for later.
+func (g *gateway) event(sess *session, name string, data any) bool {
 	d, err := json.Marshal(data)
 	if err != nil {
 		g.s.cfg.Log.Error("encode event", "event", name, "err", err)
-		return
+		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -236,9 +236,11 @@ func (g *gateway) event(sess *session, name string, data any) {
 	if len(sess.replay) > maxReplay {
 		sess.replay = slices.Delete(sess.replay, 0, len(sess.replay)-maxReplay)
 	}
-	if sess.conn != nil {
-		sess.conn.send(raw)
+	if sess.conn == nil {
+		return false
 	}
+	sess.conn.send(raw)
+	return true
 }
 
 // Shards returns the shards of the sessions that are connected now, each as its number
@@ -255,7 +257,8 @@ func (s *Server) Shards() (list [][2]int) {
 }
 
 // dispatch sends an event of a guild, or of a DM if guildID is "", to every
-// session of the shard it belongs to that accept takes.
+// session of the shard it belongs to that accept takes, and returns how many of these
+// are connected: others get it when they resume.
 func (g *gateway) dispatch(name, guildID string, data func(*session) any) int {
 	g.mu.Lock()
 	var to []*session
@@ -267,8 +270,7 @@ func (g *gateway) dispatch(name, guildID string, data func(*session) any) int {
 	g.mu.Unlock()
 	n := 0
 	for _, sess := range to {
-		if d := data(sess); d != nil {
-			g.event(sess, name, d)
+		if d := data(sess); d != nil && g.event(sess, name, d) {
 			n++
 		}
 	}
