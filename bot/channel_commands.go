@@ -49,6 +49,15 @@ var stays = []struct {
 	time.Duration
 }{{"1 hour", time.Hour}, {"6 hours", 6 * time.Hour}, {"1 day", 24 * time.Hour}, {"7 days", 7 * 24 * time.Hour}}
 
+func stayText(d time.Duration) string {
+	for _, s := range stays {
+		if s.Duration == d {
+			return s.text
+		}
+	}
+	return span(d)
+}
+
 // subscribeOptions are those of /subscribe.
 func subscribeOptions() []optionDef {
 	var topics, worlds, continents, after []choice
@@ -204,7 +213,7 @@ func wishText(s alert.Subscription) string {
 		parts = append(parts, "pings <@&"+s.Mention.String()+">")
 	}
 	if s.DeleteAfter > 0 {
-		parts = append(parts, "deleted after "+span(s.DeleteAfter))
+		parts = append(parts, "deleted after "+stayText(s.DeleteAfter))
 	}
 	return strings.Join(parts, " · ")
 }

@@ -305,7 +305,7 @@ func TestOnlyWhoManagesAServerConfiguresIt(t *testing.T) {
 	} {
 		wants(t, b.leader(text), want)
 	}
-	wants(t, b.leader("/subscribe topic:locks channel:general delete_after:7 days"), "deleted after 168 h")
+	wants(t, b.leader("/subscribe topic:locks channel:general delete_after:7 days"), "deleted after 7 days")
 	// A button of this server's does nothing to another's.
 	b.leader("/outfit link outfit:MUST")
 	wants(t, b.leader("/online"), "MUST")

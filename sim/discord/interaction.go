@@ -63,11 +63,11 @@ type interaction struct {
 // begin makes and remembers an interaction. It needs s.mu.
 func (s *Server) begin(i *interaction) {
 	now := s.cfg.Now()
-	for token, old := range s.interactions {
-		if now.Sub(old.bornAt) > 2*s.cfg.TokenLife {
-			delete(s.interactions, token)
-			delete(s.modals, old.id)
-		}
+	for len(s.oldest) > 0 && now.Sub(s.oldest[0].bornAt) > 2*s.cfg.TokenLife {
+		delete(s.interactions, s.oldest[0].token)
+		delete(s.modals, s.oldest[0].id)
+		s.oldest[0] = nil
+		s.oldest = s.oldest[1:]
 	}
 	i.id, i.token = s.ids.next(now), "aW50ZXJhY3Rpb246"+rand.Text()+rand.Text()
 	i.bornAt = now
@@ -76,6 +76,7 @@ func (s *Server) begin(i *interaction) {
 		i.userOnly = g.UserInstalledOnly
 	}
 	s.interactions[i.token] = i
+	s.oldest = append(s.oldest, i)
 }
 
 // finish marks that the user has the whole first answer. It needs s.mu.

@@ -34,6 +34,7 @@ type Server struct {
 	world        world
 	registry     registry
 	interactions map[string]*interaction // by token
+	oldest       []*interaction          // all of them, in the order in which they were born
 	modals       map[string]*openModal   // by the id of the interaction that opened it
 	endpoint     *endpoint               // nil: interactions go over the gateway
 	stats        Stats
