@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,14 +43,37 @@ const (
 	TopicStream   Topic = "stream"   // the game's own feed being ill
 )
 
-// Topics lists all of them.
+// Boards are topics of one message that is edited in place for ever, trackers of a
+// channel's name. Of each, the first is of one outfit.
+const (
+	BoardOnline     Topic = "board.online" // who of an outfit is on
+	BoardPopulation Topic = "board.worlds" // how many are on
+	BoardAlerts     Topic = "board.alerts" // the in-game alerts
+	BoardStreams    Topic = "board.stream" // whether the game's events come
+	TrackOnline     Topic = "track.online" // how many of an outfit are on
+	TrackPopulation Topic = "track.worlds" // how many are on
+)
+
+// Boards lists the topics of boards.
+func Boards() []Topic { return []Topic{BoardOnline, BoardPopulation, BoardAlerts, BoardStreams} }
+
+// Trackers lists the topics of trackers.
+func Trackers() []Topic { return []Topic{TrackOnline, TrackPopulation} }
+
+// Tracks reports whether the topic is a tracker.
+func (t Topic) Tracks() bool { return slices.Contains(Trackers(), t) }
+
+// Stands reports whether what the topic shows stands for ever: a board or a tracker.
+func (t Topic) Stands() bool { return t.Tracks() || slices.Contains(Boards(), t) }
+
+// Topics lists those of news.
 func Topics() []Topic {
 	return []Topic{TopicMembers, TopicJoins, TopicCaptures, TopicAlerts, TopicLocks, TopicStream}
 }
 
 // OfOutfit reports whether the topic is of one outfit.
 func (t Topic) OfOutfit() bool {
-	return t == TopicMembers || t == TopicJoins || t == TopicCaptures
+	return t == TopicMembers || t == TopicJoins || t == TopicCaptures || t == BoardOnline || t == TrackOnline
 }
 
 // Lifetime is how old news of the topic may be and still be told.
@@ -79,6 +103,11 @@ const (
 	IllFor = 90 * time.Second
 	// RefreshPost is the time between two edits of a message that is still going on.
 	RefreshPost = time.Minute
+	// RefreshBoard is the time between two edits of a board that has not changed.
+	RefreshBoard = 5 * time.Minute
+	// RefreshName is the time between two looks at a channel's name, of which Discord
+	// takes two changes in ten minutes (discord notes 7).
+	RefreshName = 6 * time.Minute
 )
 
 // ErrSubscription says that a Subscription is not one that can be.
@@ -114,12 +143,8 @@ type Subscription struct {
 // Check returns an error that wraps ErrSubscription and says what is wrong.
 func (s Subscription) Check() error {
 	bad := func(what string) error { return fmt.Errorf("%w: %s", ErrSubscription, what) }
-	known := false
-	for _, t := range Topics() {
-		known = known || t == s.Topic
-	}
 	switch {
-	case !known:
+	case !slices.Contains(Topics(), s.Topic) && !s.Topic.Stands():
 		return bad(fmt.Sprintf("topic %.40q", s.Topic))
 	case s.Guild <= 0 || s.Channel <= 0 || s.By <= 0 || s.Mention < 0:
 		return bad("ids")
@@ -154,7 +179,8 @@ const (
 	Began    = "began" // an in-game alert
 	Locked   = "locked"
 	Unlocked = "unlocked"
-	Ill      = "ill" // the stream of a world
+	Ill      = "ill"      // the stream of a world
+	Standing = "standing" // a board or a tracker
 )
 
 // News is one thing that channels are told of.

@@ -22,6 +22,8 @@ type channelLoop struct {
 	work  sync.WaitGroup
 	// looked counts how often it was looked for what is due.
 	looked atomic.Int64
+
+	standing standing
 }
 
 func newChannelLoop(b *Bot) *channelLoop {
@@ -113,6 +115,12 @@ func (l *channelLoop) post(stop context.Context, t alert.ChannelTurn, p alert.Ch
 // send sends, edits or deletes what p is about, and says what to record, under which
 // label it counts, and what went wrong so that what follows had better wait.
 func (l *channelLoop) send(ctx context.Context, t alert.ChannelTurn, p alert.ChannelPost) (alert.PostResult, string, error) {
+	switch {
+	case t.Topic.Tracks():
+		return l.showName(ctx, t, p)
+	case t.Topic.Stands():
+		return l.showBoard(ctx, t, p)
+	}
 	channel, message := t.Channel.String(), p.Message.String()
 	if p.Delete {
 		err := l.b.rest.deleteMessage(ctx, channel, message)
@@ -195,7 +203,7 @@ func (l *channelLoop) tellMaker(ctx context.Context, t alert.ChannelTurn, p aler
 		}
 	}
 	before := r
-	_, err = l.b.direct(ctx, &r, plain(pausedText(t.Channel, code)), "p"+p.Key.Nonce())
+	_, err = l.b.direct(ctx, &r, plain(pausedText(t.Subscription, code)), "p"+p.Key.Nonce())
 	if err != nil {
 		l.b.log.Warn("not told that a channel is paused", "err", l.b.redact.err(err))
 	}
@@ -204,8 +212,12 @@ func (l *channelLoop) tellMaker(ctx context.Context, t alert.ChannelTurn, p aler
 	}
 }
 
-func pausedText(channel alert.Snowflake, code string) string {
-	head := "📪 I cannot post in <#" + channel.String() + ">: " + pauseReason(code) + " Nothing is lost of what is set up: it is paused. "
+func pausedText(s alert.Subscription, code string) string {
+	head, why := "📪 I cannot post in <#", pauseReason(code)
+	if s.Topic.Tracks() {
+		head, why = "📪 I cannot rename <#", renameReason(code)
+	}
+	head += s.Channel.String() + ">: " + why + " Nothing is lost of what is set up: it is paused. "
 	return head + "When that is mended, use `/config view` in the server and press *Resume*."
 }
 

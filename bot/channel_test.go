@@ -312,7 +312,7 @@ func TestOnlyWhoManagesAServerConfiguresIt(t *testing.T) {
 	c := b.talkIn("general", "/subscribe topic:locks")
 	wants(t, c.press("Stop this"), "I no longer post in")
 	wants(t, c.press("What I post here"), "What I post in this server")
-	if _, err := b.store.Unsubscribe(b.ctx(), 1300000000000000001, 1); err != nil {
+	if _, _, err := b.store.Unsubscribe(b.ctx(), 1300000000000000001, 1); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -22,7 +22,7 @@ func (b *Bot) help(_ context.Context, _ *interaction) (message, error) {
 		"`/status` — whether the game reaches me",
 		"`/unlink player:Kestrel` — forget a character",
 		"`/privacy` — what I keep about you: see it, get it, delete it, or hide your character from everybody",
-		"`/subscribe topic:alerts` — for who manages a server: I post in a channel what happens; `/config view` shows what, `/outfit link` says whose server it is",
+		"`/subscribe topic:alerts` — for who manages a server: I post in a channel what happens; `/board` and `/tracker` keep a message or a name up to date, `/config view` shows everything, `/outfit link` says whose server it is",
 		"",
 		"I write to you in direct messages only, and each has a button that makes me stop or tells you how.",
 	}

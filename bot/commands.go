@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"muster/alert"
 	"muster/internal/backoff"
 )
 
@@ -53,6 +54,8 @@ func commandTable() map[string]command {
 		"outfit show":  {run: (*Bot).outfitShow, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
 		"outfit link":  {run: (*Bot).outfitLink, private: true, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
 		"subscribe":    {run: (*Bot).subscribe, private: true, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
+		"board":        {run: (*Bot).makeBoard, private: true, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
+		"tracker":      {run: (*Bot).makeTracker, private: true, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
 		"unsubscribe":  {run: (*Bot).unsubscribe, private: true, suggest: map[string]suggestFunc{"subscription": (*Bot).suggestSubscriptions}},
 		"config view":  {run: (*Bot).configView, private: true},
 		"config audit": {run: (*Bot).configAudit, private: true},
@@ -131,6 +134,10 @@ func definitions(userInstall bool) []commandDef {
 		{Name: "alerts", Description: "The alerts in the game: which run, how long still, and how they stand"},
 		{Name: "status", Description: "Whether the game's stream reaches me, world by world"},
 		{Name: "subscribe", Description: "Post in a channel what happens: members, captures, alerts, and more", Options: subscribeOptions()},
+		{Name: "board", Description: "A message that I keep up to date: who is on, alerts, the game's state",
+			Options: boardOptions(alert.Boards(), []int{channelText, channelNews})},
+		{Name: "tracker", Description: "A channel whose name says how many are on",
+			Options: boardOptions(alert.Trackers(), []int{channelText, channelVoice})},
 		{Name: "unsubscribe", Description: "Stop posting something in a channel", Options: []optionDef{
 			typed("subscription", "Which one", true)}},
 		{Name: "config", Description: "What I post in this server, and whether I can", Options: []optionDef{

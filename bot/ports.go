@@ -25,7 +25,8 @@ type Store interface {
 type ChannelStore interface {
 	// Subscribe stores a wish; the same one again takes over its filter.
 	Subscribe(ctx context.Context, s alert.Subscription) (saved alert.Subscription, added bool, err error)
-	Unsubscribe(ctx context.Context, guild alert.Snowflake, id int64) (bool, error)
+	// Unsubscribe also returns the message of a board, which is to be deleted.
+	Unsubscribe(ctx context.Context, guild alert.Snowflake, id int64) (removed bool, shown alert.Snowflake, err error)
 	Subscriptions(ctx context.Context, guild alert.Snowflake) ([]alert.Subscription, error)
 	// ResumeChannel lets paused subscriptions of a channel go on and says how many.
 	ResumeChannel(ctx context.Context, guild, channel alert.Snowflake) (int, error)

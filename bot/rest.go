@@ -131,6 +131,15 @@ func (c *rest) deleteMessage(ctx context.Context, channel, id string) error {
 	return c.do(ctx, http.MethodDelete, "/channels/"+url.PathEscape(channel)+"/messages/"+url.PathEscape(id), nil, nil)
 }
 
+// renameChannel changes the name of a guild's channel; Discord takes two changes in ten
+// minutes (discord notes 7).
+func (c *rest) renameChannel(ctx context.Context, channel, name string) error {
+	in := struct {
+		Name string `json:"name"`
+	}{name}
+	return c.do(ctx, http.MethodPatch, "/channels/"+url.PathEscape(channel), in, nil)
+}
+
 // typing shows for some seconds that the bot writes in a channel: the way to find out
 // whether it may.
 func (c *rest) typing(ctx context.Context, channel string) error {

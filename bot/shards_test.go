@@ -106,7 +106,9 @@ func (f *fleet) member(change func(*Config)) (*Bot, func()) {
 	})
 	return b.bot, func() {
 		b.stop()
-		b.ends()
+		if fatal := b.ends(); fatal != nil {
+			f.t.Errorf("a bot ended with %v", fatal)
+		}
 	}
 }
 

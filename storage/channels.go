@@ -49,7 +49,10 @@ func (s *Store) Subscribe(ctx context.Context, sub alert.Subscription) (_ alert.
 		t.changed(&added, n)
 		_, err = t.insert(ctx, subShape, append(slices.Clone(key), sub.AtLeast, int64(sub.Mention), int64(sub.DeleteAfter), int64(sub.By),
 			nano(sub.CreatedAt), sub.Locale, "", 0, 0, 0))
-		return err
+		if err != nil || !sub.Topic.Stands() {
+			return err
+		}
+		return t.stand(ctx, key, same, sub)
 	})
 	if err != nil {
 		return sub, false, fmt.Errorf("subscribe: %w", err)
@@ -65,10 +68,31 @@ func (s *Store) Subscribe(ctx context.Context, sub alert.Subscription) (_ alert.
 	return sub, added, nil
 }
 
+// stand writes what a board or a tracker shows, due at once.
+func (t *tx) stand(ctx context.Context, key []any, same string, sub alert.Subscription) error {
+	rows, err := t.query(ctx, "SELECT id FROM channel_subs WHERE "+same, key...)
+	err = collect(rows, err, func(rows *sql.Rows) error { return rows.Scan(&sub.ID) })
+	if err != nil {
+		return err
+	}
+	n := alert.News{Topic: sub.Topic, What: alert.Standing, World: sub.World, Outfit: sub.Outfit, At: sub.CreatedAt, Same: time.Unix(0, 0)}
+	if err := t.tellChannels(ctx, []alert.Subscription{sub}, []alert.News{n}, sub.CreatedAt); err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "UPDATE channel_posts SET due_ns = ? WHERE sub_id = ?", nano(sub.CreatedAt), sub.ID)
+	return err
+}
+
 // Unsubscribe deletes a subscription of a guild and what waits for it; false: the
-// guild has none with this id.
-func (s *Store) Unsubscribe(ctx context.Context, guild alert.Snowflake, id int64) (removed bool, err error) {
+// guild has none with this id. shown is the message of a board, which is to go too, 0 if
+// there is none.
+func (s *Store) Unsubscribe(ctx context.Context, guild alert.Snowflake, id int64) (removed bool, shown alert.Snowflake, err error) {
 	err = s.write(ctx, func(t *tx) error {
+		rows, err := t.query(ctx, "SELECT p.message FROM channel_posts p JOIN channel_subs s ON s.id = p.sub_id WHERE s.id = ? AND s.guild_id = ? AND p.topic LIKE 'board.%'",
+			id, int64(guild))
+		if err := collect(rows, err, func(rows *sql.Rows) error { return rows.Scan((*int64)(&shown)) }); err != nil {
+			return err
+		}
 		n, err := t.exec(ctx, "DELETE FROM channel_subs WHERE id = ? AND guild_id = ?", id, int64(guild))
 		if t.changed(&removed, n); err != nil || !removed {
 			return err
@@ -77,7 +101,7 @@ func (s *Store) Unsubscribe(ctx context.Context, guild alert.Snowflake, id int64
 		return err
 	})
 	s.channels.forget()
-	return removed, wrap("unsubscribe", err)
+	return removed, shown, wrap("unsubscribe", err)
 }
 
 // Subscriptions returns those of a guild, oldest first.

@@ -152,7 +152,7 @@ func (t *tx) planChannel(ctx context.Context, rows []channelRow, now time.Time) 
 	var members alert.Key        // the message that collects them
 	var dropped []any
 	for _, r := range rows {
-		stale := now.Sub(r.opened) > r.Topic.Lifetime() && r.state <= postSending
+		stale := now.Sub(r.opened) > r.Topic.Lifetime() && r.state <= postSending && !r.Topic.Stands()
 		over, err := t.overtaken(ctx, r)
 		if err != nil {
 			return nil, err

@@ -32,7 +32,7 @@ func (s *Store) TidyAlerts(ctx context.Context, now time.Time) error {
 		{"alerts", "k", "state IN (0, 1, 2, 3) AND created_ns < ?", now.Add(-alertsKept)},
 		{"alert_posts", "k", "opened_ns < ?", now.Add(-postsKept)},
 		{"alert_departures", "character_id", "due_ns < ?", now.Add(-postsKept)},
-		{"channel_posts", "k", "opened_ns < ?", now.Add(-channelPostsKept)},
+		{"channel_posts", "k", "due_ns IS NULL AND opened_ns < ?", now.Add(-channelPostsKept)},
 	} {
 		for deleted := int64(tidyStep); deleted == tidyStep; {
 			err := s.write(ctx, func(t *tx) (err error) {

@@ -73,7 +73,9 @@ func TestManyCommandsAtOnceAreAllAnsweredWhilePeopleAreTold(t *testing.T) {
 		t.Error("nobody was told of anything meanwhile")
 	}
 	slices.Sort(waits)
-	at := func(share float64) time.Duration { return waits[int(share*float64(len(waits)-1))].Round(time.Millisecond) }
+	at := func(share float64) time.Duration {
+		return waits[int(share*float64(len(waits)-1))].Round(time.Millisecond)
+	}
 	quarter := len(memory) / 4
 	second, last := mean(memory[quarter:2*quarter]), mean(memory[len(memory)-quarter:])
 	t.Logf("%d commands, acknowledged after p50 %s, p99 %s, at most %s; %d messages meanwhile; resident %.0f MB in the second quarter, %.0f MB in the last",

@@ -101,6 +101,7 @@ func DefaultLimits() Limits {
 			"POST /channels/{channel_id}/messages":                                {5, 5 * time.Second},
 			"PATCH /channels/{channel_id}/messages/{message_id}":                  {5, 5 * time.Second},
 			"DELETE /channels/{channel_id}/messages/{message_id}":                 {5, time.Second},
+			"PATCH /channels/{channel_id}":                                        {2, 10 * time.Minute},
 			"POST /users/@me/channels":                                            {10, 10 * time.Second},
 			"PUT /applications/{application_id}/commands":                         {5, 20 * time.Second},
 			"PUT /applications/{application_id}/guilds/{guild_id}/commands":       {5, 20 * time.Second},

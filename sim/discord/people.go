@@ -183,6 +183,17 @@ func (s *Server) SetChannel(channel string, hidden, readOnly bool) error {
 	return nil
 }
 
+// ChannelName returns the name that a guild's channel has now; it is given by its id or its
+// first name.
+func (s *Server) ChannelName(channel string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ch := s.world.findChannel(channel); ch != nil {
+		return ch.Name
+	}
+	return ""
+}
+
 // RemoveChannel deletes a channel with its messages: the bot gets 10003. A
 // DM's channel comes back with another id when it is opened again.
 func (s *Server) RemoveChannel(id string) error {

@@ -38,6 +38,22 @@ func (s *Server) getChannel(c *call) (reply, *apiError) {
 	return reply{body: *ch}, nil
 }
 
+// patchChannel renames a guild's channel.
+func (s *Server) patchChannel(c *call) (reply, *apiError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch, e := s.botChannel(c)
+	if e == nil && (ch.ReadOnly || ch.Type == channelDM) {
+		e = fail(50013)
+	}
+	if e != nil {
+		return reply{}, e
+	}
+	ch.Name = convert[Channel](c.doc).Name
+	s.hub.publish("world", map[string]any{"channel": ch.ID})
+	return reply{body: *ch}, nil
+}
+
 func (s *Server) postTyping(c *call) (reply, *apiError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,5 +1,7 @@
 package discord
 
+import "unicode/utf8"
+
 // Paths of Discord's REST API as its OpenAPI document writes them.
 const (
 	pathMessages      = "/channels/{channel_id}/messages"
@@ -28,6 +30,7 @@ func restRoutes() []*route {
 		{method: "GET", pattern: "/oauth2/applications/@me", handle: (*Server).getApplication},
 
 		{method: "GET", pattern: "/channels/{channel_id}", handle: (*Server).getChannel},
+		{method: "PATCH", pattern: "/channels/{channel_id}", check: checkRename, handle: (*Server).patchChannel},
 		{method: "POST", pattern: "/channels/{channel_id}/typing", handle: (*Server).postTyping},
 		{method: "GET", pattern: pathMessages, handle: (*Server).getMessages},
 		{method: "POST", pattern: pathMessages, check: checkChannelMessage, handle: (*Server).postMessage},
@@ -69,6 +72,16 @@ func checkOpenDM(_ *Server, c *call, ch *checker) {
 		ch.known(nil, m, "recipient_id", "access_tokens", "nicks")
 		if id, _ := m["recipient_id"].(string); !isSnowflake(id) {
 			ch.add([]string{"recipient_id"}, "NUMBER_TYPE_COERCE", "Value %q is not snowflake.", id)
+		}
+	}
+}
+
+// checkRename takes a change of the name alone.
+func checkRename(_ *Server, c *call, ch *checker) {
+	if m, ok := ch.object(nil, c.doc); ok {
+		ch.known(nil, m, "name")
+		if name, _ := m["name"].(string); name == "" || utf8.RuneCountInString(name) > 100 {
+			ch.add([]string{"name"}, "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 100 in length.")
 		}
 	}
 }

@@ -26,6 +26,7 @@ var channelTests = []named{
 	{"who joined and who left is told, not who was there before", channelJoins},
 	{"a world that is ill for long is told once until it is well", channelIllness},
 	{"who took part in a capture is known", channelContributors},
+	{"a board stands for ever, and goes with its message", channelBoard},
 	{"what happened during an alert of the game is summed up", channelAlertSummary},
 	{"a guild is of one outfit", channelGuildOutfit},
 	{"outfits that anybody follows are known", channelFollowed},
@@ -141,10 +142,10 @@ func channelSubscribe(w *world) {
 	}
 	w.record(10, lock(9, 10, 2))
 	same(w, "posts", w.posts(), 1)
-	if gone, err := w.Unsubscribe(w.Context(), guild+1, first.ID); err != nil || gone {
+	if gone, _, err := w.Unsubscribe(w.Context(), guild+1, first.ID); err != nil || gone {
 		w.Errorf("another guild took it away: %v %v", gone, err)
 	}
-	if gone, err := w.Unsubscribe(w.Context(), guild, first.ID); err != nil || !gone {
+	if gone, shown, err := w.Unsubscribe(w.Context(), guild, first.ID); err != nil || !gone || shown != 0 {
 		w.Errorf("not removed: %v %v", gone, err)
 	}
 	same(w, "posts that wait for nobody", w.posts(), 0)
@@ -441,9 +442,38 @@ func channelContributors(w *world) {
 	}
 }
 
+func channelBoard(w *world) {
+	sub := w.subscribe(func(s *alert.Subscription) { s.Topic, s.Outfit = alert.BoardOnline, clan })
+	turns := w.claimChannels(1)
+	if len(turns) != 1 || len(turns[0].Posts) != 1 || turns[0].Topic != alert.BoardOnline || turns[0].Posts[0].News[0].What != alert.Standing {
+		w.Fatalf("at once: %+v", turns)
+	}
+	w.shown(turns, 1, at(61))
+	w.tells(60)
+	const month = 30 * 24 * 3600
+	w.ok(w.TidyAlerts(w.Context(), at(month)))
+	if turns = w.claimChannels(month); len(turns) != 1 || turns[0].Posts[0].Message != 900 {
+		w.Fatalf("a month later: %+v", turns)
+	}
+	w.shown(turns, month, at(month+60))
+	w.subscribe(func(s *alert.Subscription) {
+		s.Topic, s.Outfit, s.Mention, s.CreatedAt = alert.BoardOnline, clan, 5, at(month+1)
+	})
+	if turns = w.claimChannels(month + 2); len(turns) != 1 || turns[0].Posts[0].Message != 900 || turns[0].Mention != 5 {
+		w.Fatalf("changed: %+v", turns)
+	}
+	w.shown(turns, month+2, at(month+60))
+	same(w, "posts", w.posts(), 1)
+	gone, shown, err := w.Unsubscribe(w.Context(), guild, sub.ID)
+	w.ok(err)
+	if !gone || shown != 900 {
+		w.Errorf("gone %v with message %d", gone, shown)
+	}
+}
+
 func channelAlertSummary(w *world) {
-	took := func(s int, old, new event.Faction, by event.OutfitID, zone event.Zone) event.Event {
-		e := ev(event.FacilityControl, s, event.Control{Facility: event.FacilityID(s), Old: old, New: new, Outfit: by})
+	took := func(s int, from, to event.Faction, by event.OutfitID, zone event.Zone) event.Event {
+		e := ev(event.FacilityControl, s, event.Control{Facility: event.FacilityID(s), Old: from, New: to, Outfit: by})
 		e.Zone = zone
 		return e
 	}

@@ -1,0 +1,263 @@
+package bot
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"muster/alert"
+	"muster/event"
+)
+
+// A standing remembers what a board or a tracker shows, so that Discord is asked to
+// change only what has changed. Losing it costs one edit more.
+type standing struct {
+	mu    sync.Mutex
+	shown map[alert.Key]shownAs
+}
+
+type shownAs struct {
+	digest [sha256.Size]byte
+	at     time.Time
+}
+
+// maxStanding bounds what is remembered; beyond it the count begins anew.
+const maxStanding = 10_000
+
+// same reports whether what is shown under k is content, since less than age ago.
+func (s *standing) same(k alert.Key, content any, now time.Time, age time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was, ok := s.shown[k]
+	return ok && was.digest == digest(content) && now.Sub(was.at) < age
+}
+
+// note remembers that content is shown under k.
+func (s *standing) note(k alert.Key, content any, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shown == nil || len(s.shown) >= maxStanding {
+		s.shown = map[alert.Key]shownAs{}
+	}
+	s.shown[k] = shownAs{digest(content), now}
+}
+
+func (s *standing) forget(k alert.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.shown, k)
+}
+
+func digest(content any) [sha256.Size]byte {
+	b, _ := json.Marshal(content) // plain data
+	return sha256.Sum256(b)
+}
+
+// board makes what a board shows now, without the time.
+func (b *Bot) board(ctx context.Context, s alert.Subscription) (embed, error) {
+	var m message
+	var err error
+	switch s.Topic {
+	case alert.BoardOnline:
+		m, err = b.onlineIn(ctx, s.Of)
+	case alert.BoardPopulation:
+		m, err = b.population(ctx, nil)
+	case alert.BoardAlerts:
+		m, err = b.alertRuns(ctx, nil)
+	default:
+		m, err = b.status(ctx, nil)
+	}
+	if err != nil || len(m.Embeds) == 0 {
+		return embed{}, err
+	}
+	return m.Embeds[0], nil
+}
+
+// showBoard sends or edits a board.
+func (l *channelLoop) showBoard(ctx context.Context, t alert.ChannelTurn, p alert.ChannelPost) (alert.PostResult, string, error) {
+	e, err := l.b.board(ctx, t.Subscription)
+	if err != nil {
+		l.b.log.Warn("board not made, trying again", "topic", t.Topic, "err", err)
+		return l.later(p, 0), "retry", err
+	}
+	now := l.b.now()
+	r := alert.PostResult{Message: p.Message, Next: now.Add(alert.RefreshPost)}
+	if p.Message != 0 && l.standing.same(p.Key, e, now, alert.RefreshBoard) {
+		return r, "unchanged", nil
+	}
+	shown := e
+	shown.Description = cut(joinLines(e.Description, "🔄 as of "+moment(now, now)), maxDescription+200)
+	m := message{Embeds: []embed{shown}}
+	channel := t.Channel.String()
+	if p.Message == 0 {
+		var id string
+		if id, err = l.b.rest.createMessage(ctx, channel, m, p.Nonce()); err == nil {
+			r.Message, err = alert.ParseSnowflake(id)
+		}
+	} else if err = l.b.rest.editMessage(ctx, channel, p.Message.String(), m); decide(err).do == repost {
+		// Gone, or too old to be edited so often: a new one takes its place.
+		l.b.dropMessage(ctx, t.Channel, p.Message)
+		l.standing.forget(p.Key)
+	}
+	if err != nil {
+		return l.refused(p, err)
+	}
+	l.standing.note(p.Key, e, now)
+	if p.Message == 0 {
+		return r, "sent", nil
+	}
+	return r, "edited", nil
+}
+
+// dropMessage deletes a message as well as can be.
+func (b *Bot) dropMessage(ctx context.Context, channel, id alert.Snowflake) {
+	if err := b.rest.deleteMessage(ctx, channel.String(), id.String()); err != nil && decide(err).do != repost && decide(err).do != reopen {
+		b.log.Info("message not deleted", "err", b.redact.err(err))
+	}
+}
+
+// showName changes the name of a channel, if it has changed.
+func (l *channelLoop) showName(ctx context.Context, t alert.ChannelTurn, p alert.ChannelPost) (alert.PostResult, string, error) {
+	name, err := l.b.trackedName(ctx, t.Subscription)
+	if err != nil {
+		l.b.log.Warn("name of a channel not made, trying again", "topic", t.Topic, "err", err)
+		return l.later(p, 0), "retry", err
+	}
+	now := l.b.now()
+	r := alert.PostResult{Message: t.Channel, Next: now.Add(alert.RefreshName)}
+	if l.standing.same(nameKey(t.Channel), name, now, 24*time.Hour) {
+		return r, "unchanged", nil
+	}
+	if err := l.b.rest.renameChannel(ctx, t.Channel.String(), name); err != nil {
+		return l.refused(p, err)
+	}
+	l.standing.note(nameKey(t.Channel), name, now)
+	return r, "renamed", nil
+}
+
+// nameKey is what a standing knows the name of a channel by.
+func nameKey(channel alert.Snowflake) alert.Key {
+	return alert.News{Topic: alert.TrackOnline, Subject: int64(channel)}.Key(0)
+}
+
+// trackedName is the name of a channel that a tracker keeps, at most 100 characters.
+func (b *Bot) trackedName(ctx context.Context, s alert.Subscription) (string, error) {
+	if s.Topic == alert.TrackOnline {
+		on, err := b.cfg.Store.OnlineInOutfit(ctx, s.Outfit)
+		name := s.Of.Tag
+		if name == "" {
+			name = s.Of.Name
+		}
+		return clip(bare(clip(name, 40))+": "+strconv.Itoa(len(on))+" on", 100), err
+	}
+	worlds, err := b.cfg.Store.Population(ctx)
+	if err != nil {
+		return "", err
+	}
+	if s.World != 0 {
+		return fmt.Sprintf("%s: %d on", s.World, all(worlds[s.World])), nil
+	}
+	total := 0
+	for _, w := range worlds {
+		total += all(w)
+	}
+	return fmt.Sprintf("PlanetSide 2: %d on", total), nil
+}
+
+// boardCommand makes a board or a tracker.
+func (b *Bot) boardCommand(ctx context.Context, i *interaction, topics []alert.Topic) (message, error) {
+	guild, err := i.leader()
+	if err != nil {
+		return message{}, err
+	}
+	s, err := b.wish(ctx, i, guild)
+	if err != nil {
+		return message{}, err
+	}
+	known := false
+	for _, t := range topics {
+		known = known || t == s.Topic
+	}
+	if !known {
+		return message{}, tell("Choose what it shows from what Discord suggests.")
+	}
+	if s.Topic.Tracks() {
+		others, err := b.cfg.Store.Subscriptions(ctx, guild)
+		if err != nil {
+			return message{}, err
+		}
+		for _, o := range others {
+			if o.Channel == s.Channel && o.Topic.Tracks() {
+				return message{}, tell("<#%s> has a tracker already. `/unsubscribe` ends it, or take another channel.", s.Channel)
+			}
+		}
+		// The right to rename is asked by doing it once.
+		name, err := b.trackedName(ctx, s)
+		if err == nil {
+			err = b.rest.renameChannel(ctx, s.Channel.String(), name)
+		}
+		if d := decide(err); d.do == pauseTarget || d.do == fewMore || d.do == reopen || d.do == dropTarget {
+			return message{}, tell("I cannot rename <#%s>: %s Then try again.", s.Channel, renameReason(codeOf(err)))
+		}
+		if err == nil {
+			b.channels.standing.note(nameKey(s.Channel), name, b.now())
+		}
+	} else if err := b.rest.typing(ctx, s.Channel.String()); err != nil {
+		if d := decide(err); d.do == pauseTarget || d.do == fewMore || d.do == reopen || d.do == dropTarget {
+			return message{}, tell("I cannot post in <#%s>: %s Then try again.", s.Channel, pauseReason(codeOf(err)))
+		}
+	}
+	saved, _, err := b.cfg.Store.Subscribe(ctx, s)
+	if err != nil {
+		return message{}, limited(err)
+	}
+	head := "📌 I keep a message up to date in <#" + saved.Channel.String() + ">: " + wishText(saved) + "."
+	if s.Topic.Tracks() {
+		head = "📌 I keep the name of <#" + saved.Channel.String() + "> up to date: " + wishText(saved) + ". Discord allows that every few minutes."
+	}
+	m := plain(head)
+	m.Components = buttons(button{Label: "Stop this", Style: styleDanger, CustomID: controlVersion + "unsub:" + strconv.FormatInt(saved.ID, 10)})
+	return m, nil
+}
+
+func (b *Bot) makeBoard(ctx context.Context, i *interaction) (message, error) {
+	return b.boardCommand(ctx, i, alert.Boards())
+}
+
+func (b *Bot) makeTracker(ctx context.Context, i *interaction) (message, error) {
+	return b.boardCommand(ctx, i, alert.Trackers())
+}
+
+// renameReason is pauseReason for a tracker.
+func renameReason(code string) string {
+	if code == "50013" {
+		return "I lack a permission. Give me “Manage Channels” (and “Connect”, if it is a voice channel) there."
+	}
+	return pauseReason(code)
+}
+
+// boardOptions are those of /board and /tracker.
+func boardOptions(topics []alert.Topic, channels []int) []optionDef {
+	var kinds, worlds []choice
+	for _, t := range topics {
+		kinds = append(kinds, choice{Name: topicWords[t], Value: string(t)})
+	}
+	for _, w := range event.Worlds() {
+		if w.Live {
+			worlds = append(worlds, choice{Name: w.Name, Value: strconv.Itoa(int(w.ID))})
+		}
+	}
+	options := []optionDef{
+		{Type: optionString, Name: "topic", Description: "What it shows", Required: true, Choices: kinds},
+		{Type: optionChannel, Name: "channel", Description: "Where; this channel if left out", ChannelTypes: channels},
+		{Type: optionString, Name: "outfit", Description: "Of which outfit; this server's if left out", Autocomplete: true},
+	}
+	if topics[0].Tracks() {
+		options = append(options, optionDef{Type: optionString, Name: "world", Description: "Only of this world", Choices: worlds})
+	}
+	return options
+}
