@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -181,6 +182,9 @@ func (b *Bot) wish(ctx context.Context, i *interaction, guild alert.Snowflake) (
 		}
 		s.Outfit = s.Of.ID
 	}
+	if err := b.ofGuild(ctx, guild, s.Channel); err != nil {
+		return s, err
+	}
 	if s.Mention == guild {
 		return s, tell("I never ping everybody. Choose a role that people can give themselves.")
 	}
@@ -189,6 +193,21 @@ func (b *Bot) wish(ctx context.Context, i *interaction, guild alert.Snowflake) (
 		return s, tell("I do not understand that. Choose each option from what Discord suggests, for example `/subscribe topic:captures`.")
 	}
 	return s, nil
+}
+
+// ofGuild refuses a channel that is not the guild's: what comes with a command is what
+// somebody's client has sent, and who manages one server is to write in no other.
+func (b *Bot) ofGuild(ctx context.Context, guild, channel alert.Snowflake) error {
+	of, err := b.rest.guildOf(ctx, channel.String())
+	switch d := decide(err); {
+	case d.do == fewMore, d.do == pauseTarget, d.do == reopen, d.do == dropTarget:
+		return tell("I cannot post in <#%s>: %s Then try again.", channel, pauseReason(codeOf(err)))
+	case err != nil:
+		return fmt.Errorf("channel: %w", err)
+	case of != guild.String():
+		return tell("That channel is not of this server.")
+	}
+	return nil
 }
 
 // outfitHere returns the outfit that was named, or that the guild is of.

@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -314,6 +315,23 @@ func TestOnlyWhoManagesAServerConfiguresIt(t *testing.T) {
 	wants(t, c.press("What I post here"), "What I post in this server")
 	if _, _, err := b.store.Unsubscribe(b.ctx(), 1300000000000000001, 1); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Who manages one server does not make the bot write in another.
+func TestAChannelOfAnotherServerIsRefused(t *testing.T) {
+	f := newFleet(t, fourGuilds)
+	f.member(nil)
+	f.until("commands are registered", func() bool { return len(f.sim.Commands("")) > 0 })
+	theirs := strconv.FormatUint((uint64(310_000_000_000)*4+1)<<22+1, 10)
+	for _, text := range []string{"/subscribe topic:locks", "/board topic:board.alerts", "/tracker topic:track.worlds"} {
+		for channel, want := range map[string]string{theirs: "not of this server", f.sim.DMChannel(ana.String()): "not of this server", "42": "does not exist"} {
+			a, err := f.sim.Command(f.ctx(), discord.CommandInput{User: ana.String(), Channel: "room-0", Text: text, Values: map[string]any{"channel": channel}})
+			if err != nil || a.Message == nil {
+				t.Fatalf("%s: %v", text, err)
+			}
+			wants(t, readable(*a.Message), want)
+		}
 	}
 }
 

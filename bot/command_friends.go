@@ -119,7 +119,8 @@ func (b *Bot) friendsOn(ctx context.Context, user alert.UserID) ([]event.Player,
 	return onlineOf(all), nil
 }
 
-// online shows who of an outfit is on.
+// online shows who of an outfit is on: the one that is named, or that the guild is of; in
+// the bot's direct messages, where only the asker reads, their friends.
 func (b *Bot) online(ctx context.Context, i *interaction) (message, error) {
 	if i.command.text("outfit") == "" && i.GuildID != "" {
 		guild, _ := alert.ParseSnowflake(i.GuildID) // 0 is of no outfit
@@ -130,12 +131,18 @@ func (b *Bot) online(ctx context.Context, i *interaction) (message, error) {
 			return b.onlineIn(ctx, o)
 		}
 	}
+	if i.command.text("outfit") == "" && i.GuildID == "" && i.Context != nil && *i.Context == contextDM {
+		return b.friends(ctx, i)
+	}
 	o, err := b.outfit(ctx, i.command.text("outfit"))
 	if err != nil {
 		return message{}, err
 	}
 	return b.onlineIn(ctx, o)
 }
+
+// contextDM is the bot's direct messages, as an interaction's context.
+const contextDM = 1
 
 func (b *Bot) onlineIn(ctx context.Context, o event.Outfit) (message, error) {
 	on, err := b.cfg.Store.OnlineInOutfit(ctx, o.ID)

@@ -122,8 +122,8 @@ func definitions(userInstall bool) []commandDef {
 		}},
 		{Name: "settings", Description: "When I write to you: quiet hours, pause, how often, and more"},
 		{Name: "privacy", Description: "What I keep about you: see it, get it, delete it, hide a character"},
-		{Name: "online", Description: "Who of an outfit is on", Options: []optionDef{
-			typed("outfit", "An outfit's tag or name; this server's if left out", false)}},
+		{Name: "online", Description: "Who of an outfit, or of your friends, is on", Options: []optionDef{
+			typed("outfit", "An outfit's tag or name; if left out, this server's, or in my direct messages your friends", false)}},
 		{Name: "character", Description: "A player: outfit, rank, where they are, and when they were on", Options: []optionDef{
 			typed("player", "A player's name", true)}},
 		{Name: "outfit", Description: "An outfit", Options: []optionDef{

@@ -32,6 +32,7 @@ func TestEveryCommandAnswersWellFormed(t *testing.T) {
 	wants(t, b.run("/watch add outfit:MUST"), "anybody of **[MUST] Outfit MUST**")
 	wants(t, b.run("/watch list"), "Friends of **[MUST] Kestrel**", "Lapwing", "Outfit MUST")
 	wants(t, b.run("/watch remove watch:Lapwing"), "Removed")
+	wants(t, b.run("/online"), "Friends of Kestrel", "Wren")
 	wants(t, b.run("/online outfit:must"), "[MUST] Outfit MUST", "1 member is on", "Wren", "No news from the game for: Osprey")
 	wants(t, b.run("/status"), "**Wainwright** — 🟢 live since <t:", "321 players", "**Osprey** — 🔴 down", "Holes", "10 min", "connected to Discord")
 	wants(t, b.run("/watch remove watch:Friends lists of your characters"), "Removed")
@@ -56,6 +57,8 @@ func TestMistakesAreExplained(t *testing.T) {
 	wants(t, b.run("/watch add"), "Whom?", "/watch add player:Kestrel")
 	wants(t, b.run("/watch add player:Wren outfit:MUST"), "One at a time")
 	wants(t, b.run("/watch remove watch:Wren"), "nothing to remove")
+	wants(t, b.run("/online"), "/link") // of whose friends?
+	wants(t, b.runIn("general", "/online"), "Give an outfit's tag")
 	wants(t, b.run("/online outfit:NOPE"), "No outfit with the tag or name “NOPE”")
 	wants(t, b.run("/online outfit:MUS"), "Did you mean **[MUST] Outfit MUST**?")
 	b.dir.down.Store(true)

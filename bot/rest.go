@@ -131,6 +131,15 @@ func (c *rest) deleteMessage(ctx context.Context, channel, id string) error {
 	return c.do(ctx, http.MethodDelete, "/channels/"+url.PathEscape(channel)+"/messages/"+url.PathEscape(id), nil, nil)
 }
 
+// guildOf returns the guild of a channel, "" for one that is of none.
+func (c *rest) guildOf(ctx context.Context, channel string) (string, error) {
+	var out struct {
+		GuildID string `json:"guild_id"`
+	}
+	err := c.do(ctx, http.MethodGet, "/channels/"+url.PathEscape(channel), nil, &out)
+	return out.GuildID, err
+}
+
 // renameChannel changes the name of a guild's channel; Discord takes two changes in ten
 // minutes (discord notes 7).
 func (c *rest) renameChannel(ctx context.Context, channel, name string) error {

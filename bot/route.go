@@ -43,6 +43,9 @@ func routeOf(method, path string) route {
 		if at(2) == "messages" && method == "DELETE" {
 			return route{name: "delete_message", major: at(1)}
 		}
+		if at(2) == "" && method == "GET" {
+			return route{name: "get_channel", major: at(1)}
+		}
 		if at(2) == "" && method == "PATCH" {
 			return route{name: "rename_channel", major: at(1)}
 		}
