@@ -5,12 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"muster/alert"
-	"muster/event"
 )
 
 // A standing remembers what a board or a tracker shows, so that Discord is asked to
@@ -77,40 +77,32 @@ func (b *Bot) board(ctx context.Context, s alert.Subscription) (embed, error) {
 	return m.Embeds[0], nil
 }
 
-// showBoard sends or edits a board.
-func (l *channelLoop) showBoard(ctx context.Context, t alert.ChannelTurn, p alert.ChannelPost) (alert.PostResult, string, error) {
-	e, err := l.b.board(ctx, t.Subscription)
+// showBoard sends or edits a board, if it shows something else than it should.
+func (l *channelLoop) showBoard(r request) (alert.PostResult, string, error) {
+	p := r.post
+	e, err := l.b.board(r.until, r.Subscription)
 	if err != nil {
-		l.b.log.Warn("board not made, trying again", "topic", t.Topic, "err", err)
+		l.b.log.Warn("board not made, trying again", "topic", r.Topic, "err", err)
 		return l.later(p, 0), "retry", err
 	}
 	now := l.b.now()
-	r := alert.PostResult{Message: p.Message, Next: now.Add(alert.RefreshPost)}
+	next := now.Add(alert.RefreshPost)
 	if p.Message != 0 && l.standing.same(p.Key, e, now, alert.RefreshBoard) {
-		return r, "unchanged", nil
+		return alert.PostResult{Message: p.Message, Next: next}, "unchanged", nil
 	}
 	shown := e
 	shown.Description = cut(joinLines(e.Description, "🔄 as of "+moment(now, now)), maxDescription+200)
-	m := message{Embeds: []embed{shown}}
-	channel := t.Channel.String()
-	if p.Message == 0 {
-		var id string
-		if id, err = l.b.rest.createMessage(ctx, channel, m, p.Nonce()); err == nil {
-			r.Message, err = alert.ParseSnowflake(id)
-		}
-	} else if err = l.b.rest.editMessage(ctx, channel, p.Message.String(), m); decide(err).do == repost {
-		// Gone, or too old to be edited so often: a new one takes its place.
-		l.b.dropMessage(ctx, t.Channel, p.Message)
+	out, label, err := l.show(r, message{Embeds: []embed{shown}}, next)
+	switch label {
+	case "sent", "edited":
+		l.standing.note(p.Key, e, now)
+	case "gone": // or too old to be edited so often: a new one takes its place
+		ctx, done := context.WithTimeout(context.WithoutCancel(r.until), sendWithin)
+		defer done()
+		l.b.dropMessage(ctx, r.Channel, p.Message)
 		l.standing.forget(p.Key)
 	}
-	if err != nil {
-		return l.refused(p, err)
-	}
-	l.standing.note(p.Key, e, now)
-	if p.Message == 0 {
-		return r, "sent", nil
-	}
-	return r, "edited", nil
+	return out, label, err
 }
 
 // dropMessage deletes a message as well as can be.
@@ -121,22 +113,27 @@ func (b *Bot) dropMessage(ctx context.Context, channel, id alert.Snowflake) {
 }
 
 // showName changes the name of a channel, if it has changed.
-func (l *channelLoop) showName(ctx context.Context, t alert.ChannelTurn, p alert.ChannelPost) (alert.PostResult, string, error) {
-	name, err := l.b.trackedName(ctx, t.Subscription)
+func (l *channelLoop) showName(r request) (alert.PostResult, string, error) {
+	name, err := l.b.trackedName(r.until, r.Subscription)
 	if err != nil {
-		l.b.log.Warn("name of a channel not made, trying again", "topic", t.Topic, "err", err)
-		return l.later(p, 0), "retry", err
+		l.b.log.Warn("name of a channel not made, trying again", "topic", r.Topic, "err", err)
+		return l.later(r.post, 0), "retry", err
 	}
 	now := l.b.now()
-	r := alert.PostResult{Message: t.Channel, Next: now.Add(alert.RefreshName)}
-	if l.standing.same(nameKey(t.Channel), name, now, 24*time.Hour) {
-		return r, "unchanged", nil
+	out := alert.PostResult{Message: r.Channel, Next: now.Add(alert.RefreshName)}
+	if l.standing.same(nameKey(r.Channel), name, now, 24*time.Hour) {
+		return out, "unchanged", nil
 	}
-	if err := l.b.rest.renameChannel(ctx, t.Channel.String(), name); err != nil {
-		return l.refused(p, err)
+	ctx, done, err := l.pay(r)
+	if err != nil {
+		return out, "", err
 	}
-	l.standing.note(nameKey(t.Channel), name, now)
-	return r, "renamed", nil
+	defer done()
+	if err := l.b.rest.renameChannel(ctx, r.Channel.String(), name); err != nil {
+		return l.refused(r.post, err)
+	}
+	l.standing.note(nameKey(r.Channel), name, now)
+	return out, "renamed", nil
 }
 
 // nameKey is what a standing knows the name of a channel by.
@@ -178,11 +175,7 @@ func (b *Bot) boardCommand(ctx context.Context, i *interaction, topics []alert.T
 	if err != nil {
 		return message{}, err
 	}
-	known := false
-	for _, t := range topics {
-		known = known || t == s.Topic
-	}
-	if !known {
+	if !slices.Contains(topics, s.Topic) {
 		return message{}, tell("Choose what it shows from what Discord suggests.")
 	}
 	if s.Topic.Tracks() {
@@ -200,16 +193,14 @@ func (b *Bot) boardCommand(ctx context.Context, i *interaction, topics []alert.T
 		if err == nil {
 			err = b.rest.renameChannel(ctx, s.Channel.String(), name)
 		}
-		if d := decide(err); d.do == pauseTarget || d.do == fewMore || d.do == reopen || d.do == dropTarget {
+		if decide(err).shut() {
 			return message{}, tell("I cannot rename <#%s>: %s Then try again.", s.Channel, renameReason(codeOf(err)))
 		}
 		if err == nil {
 			b.channels.standing.note(nameKey(s.Channel), name, b.now())
 		}
-	} else if err := b.rest.typing(ctx, s.Channel.String()); err != nil {
-		if d := decide(err); d.do == pauseTarget || d.do == fewMore || d.do == reopen || d.do == dropTarget {
-			return message{}, tell("I cannot post in <#%s>: %s Then try again.", s.Channel, pauseReason(codeOf(err)))
-		}
+	} else if err := b.mayPost(ctx, s.Channel); err != nil {
+		return message{}, err
 	}
 	saved, _, err := b.cfg.Store.Subscribe(ctx, s)
 	if err != nil {
@@ -242,22 +233,13 @@ func renameReason(code string) string {
 
 // boardOptions are those of /board and /tracker.
 func boardOptions(topics []alert.Topic, channels []int) []optionDef {
-	var kinds, worlds []choice
-	for _, t := range topics {
-		kinds = append(kinds, choice{Name: topicWords[t], Value: string(t)})
-	}
-	for _, w := range event.Worlds() {
-		if w.Live {
-			worlds = append(worlds, choice{Name: w.Name, Value: strconv.Itoa(int(w.ID))})
-		}
-	}
 	options := []optionDef{
-		{Type: optionString, Name: "topic", Description: "What it shows", Required: true, Choices: kinds},
+		{Type: optionString, Name: "topic", Description: "What it shows", Required: true, Choices: topicChoices(topics)},
 		{Type: optionChannel, Name: "channel", Description: "Where; this channel if left out", ChannelTypes: channels},
 		{Type: optionString, Name: "outfit", Description: "Of which outfit; this server's if left out", Autocomplete: true},
 	}
 	if topics[0].Tracks() {
-		options = append(options, optionDef{Type: optionString, Name: "world", Description: "Only of this world", Choices: worlds})
+		options = append(options, optionDef{Type: optionString, Name: "world", Description: "Only of this world", Choices: worldChoices()})
 	}
 	return options
 }

@@ -65,17 +65,26 @@ func stayText(d time.Duration) string {
 	return span(d)
 }
 
-// subscribeOptions are those of /subscribe.
-func subscribeOptions() []optionDef {
-	var topics, worlds, continents, after []choice
-	for _, t := range alert.Topics() {
-		topics = append(topics, choice{Name: topicWords[t], Value: string(t)})
+func topicChoices(topics []alert.Topic) (list []choice) {
+	for _, t := range topics {
+		list = append(list, choice{Name: topicWords[t], Value: string(t)})
 	}
+	return list
+}
+
+// worldChoices are the worlds that are open.
+func worldChoices() (list []choice) {
 	for _, w := range event.Worlds() {
 		if w.Live {
-			worlds = append(worlds, choice{Name: w.Name, Value: strconv.Itoa(int(w.ID))})
+			list = append(list, choice{Name: w.Name, Value: strconv.Itoa(int(w.ID))})
 		}
 	}
+	return list
+}
+
+// subscribeOptions are those of /subscribe.
+func subscribeOptions() []optionDef {
+	var continents, after []choice
 	for _, z := range event.Continents() {
 		continents = append(continents, choice{Name: z.String(), Value: strconv.Itoa(int(z))})
 	}
@@ -83,10 +92,10 @@ func subscribeOptions() []optionDef {
 		after = append(after, choice{Name: s.text, Value: s.String()})
 	}
 	return []optionDef{
-		{Type: optionString, Name: "topic", Description: "What", Required: true, Choices: topics},
+		{Type: optionString, Name: "topic", Description: "What", Required: true, Choices: topicChoices(alert.Topics())},
 		{Type: optionChannel, Name: "channel", Description: "Where; this channel if left out", ChannelTypes: []int{channelText, channelNews}},
 		{Type: optionString, Name: "outfit", Description: "Of which outfit; this server's if left out", Autocomplete: true},
-		{Type: optionString, Name: "world", Description: "Only of this world", Choices: worlds},
+		{Type: optionString, Name: "world", Description: "Only of this world", Choices: worldChoices()},
 		{Type: optionString, Name: "continent", Description: "Only of this continent", Choices: continents},
 		{Type: optionInteger, Name: "at_least", Description: "Captures: only if so many of the outfit took part", MinValue: 1, MaxValue: alert.MaxTookPart},
 		{Type: optionRole, Name: "mention", Description: "A role that is pinged each time"},
@@ -139,11 +148,8 @@ func (b *Bot) subscribe(ctx context.Context, i *interaction) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	if err := b.rest.typing(ctx, s.Channel.String()); err != nil {
-		if d := decide(err); d.do == pauseTarget || d.do == fewMore || d.do == reopen || d.do == dropTarget {
-			return message{}, tell("I cannot post in <#%s>: %s Then try again.", s.Channel, pauseReason(codeOf(err)))
-		}
-		b.log.Warn("not known whether a channel can be written to", "err", b.redact.err(err))
+	if err := b.mayPost(ctx, s.Channel); err != nil {
+		return message{}, err
 	}
 	saved, added, err := b.cfg.Store.Subscribe(ctx, s)
 	if err != nil {
@@ -158,6 +164,19 @@ func (b *Bot) subscribe(ctx context.Context, i *interaction) (message, error) {
 		button{Label: "Post a test message", CustomID: controlVersion + "testsub:" + saved.Channel.String()},
 		button{Label: "Stop this", Style: styleDanger, CustomID: controlVersion + "unsub:" + strconv.FormatInt(saved.ID, 10)})
 	return m, b.promise(ctx)
+}
+
+// mayPost refuses a channel that cannot be written to. Where Discord does not say, the
+// first post will.
+func (b *Bot) mayPost(ctx context.Context, channel alert.Snowflake) error {
+	err := b.rest.typing(ctx, channel.String())
+	if decide(err).shut() {
+		return tell("I cannot post in <#%s>: %s Then try again.", channel, pauseReason(codeOf(err)))
+	}
+	if err != nil {
+		b.log.Warn("not known whether a channel can be written to", "err", b.redact.err(err))
+	}
+	return nil
 }
 
 // wish reads what was asked for.
@@ -199,8 +218,8 @@ func (b *Bot) wish(ctx context.Context, i *interaction, guild alert.Snowflake) (
 // somebody's client has sent, and who manages one server is to write in no other.
 func (b *Bot) ofGuild(ctx context.Context, guild, channel alert.Snowflake) error {
 	of, err := b.rest.guildOf(ctx, channel.String())
-	switch d := decide(err); {
-	case d.do == fewMore, d.do == pauseTarget, d.do == reopen, d.do == dropTarget:
+	switch {
+	case decide(err).shut():
 		return tell("I cannot post in <#%s>: %s Then try again.", channel, pauseReason(codeOf(err)))
 	case err != nil:
 		return fmt.Errorf("channel: %w", err)

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -71,15 +72,10 @@ func (l *channelLoop) claim(ctx context.Context) error {
 // bot stops; the rest is left to whoever claims it next.
 func (l *channelLoop) turn(stop context.Context, t alert.ChannelTurn) {
 	defer l.b.recovered("channel")
-	until := time.Now().Add(turnWithin)
+	until, cancel := context.WithTimeout(stop, turnWithin)
+	defer cancel()
 	for _, p := range t.Posts {
-		pay, cancel := context.WithDeadline(stop, until)
-		err := l.b.alerts.budget.pay(pay, p.Message == 0)
-		cancel()
-		if err != nil {
-			break // there was no time for it
-		}
-		if !l.post(stop, t, p) {
+		if !l.post(until, t, p) {
 			break
 		}
 	}
@@ -90,11 +86,35 @@ func (l *channelLoop) turn(stop context.Context, t alert.ChannelTurn) {
 	}
 }
 
+// errLate says that there is no time left in a turn.
+var errLate = errors.New("no time left")
+
+// A request is one post with what it needs to be made.
+type request struct {
+	alert.ChannelTurn
+	post alert.ChannelPost
+	// until ends when the turn is to.
+	until context.Context
+}
+
+// pay waits until a request may be made. The context that it returns outlasts the end of
+// the bot: what was begun is finished.
+func (l *channelLoop) pay(r request) (context.Context, context.CancelFunc, error) {
+	if l.b.alerts.budget.pay(r.until, r.post.Message == 0) != nil {
+		return nil, nil, errLate
+	}
+	ctx, done := context.WithTimeout(context.WithoutCancel(r.until), sendWithin)
+	return ctx, done, nil
+}
+
 // post does one post and settles it, and reports whether the next one may follow.
-func (l *channelLoop) post(stop context.Context, t alert.ChannelTurn, p alert.ChannelPost) bool {
-	ctx, done := context.WithTimeout(context.WithoutCancel(stop), sendWithin)
+func (l *channelLoop) post(until context.Context, t alert.ChannelTurn, p alert.ChannelPost) bool {
+	r, label, err := l.send(request{ChannelTurn: t, post: p, until: until})
+	if errors.Is(err, errLate) || until.Err() != nil && label == "retry" {
+		return false // it is left to the next turn
+	}
+	ctx, done := context.WithTimeout(context.WithoutCancel(until), sendWithin)
 	defer done()
-	r, label, err := l.send(ctx, t, p)
 	l.b.metrics.channelPosts.WithLabelValues(string(t.Topic), label).Inc()
 	if label == "stopped" {
 		return false // the token is refused: this waits for a good one
@@ -112,47 +132,64 @@ func (l *channelLoop) post(stop context.Context, t alert.ChannelTurn, p alert.Ch
 	return err == nil
 }
 
-// send sends, edits or deletes what p is about, and says what to record, under which
+// send sends, edits or deletes what r is about, and says what to record, under which
 // label it counts, and what went wrong so that what follows had better wait.
-func (l *channelLoop) send(ctx context.Context, t alert.ChannelTurn, p alert.ChannelPost) (alert.PostResult, string, error) {
+func (l *channelLoop) send(r request) (alert.PostResult, string, error) {
 	switch {
-	case t.Topic.Tracks():
-		return l.showName(ctx, t, p)
-	case t.Topic.Stands():
-		return l.showBoard(ctx, t, p)
+	case r.Topic.Tracks():
+		return l.showName(r)
+	case r.Topic.Stands():
+		return l.showBoard(r)
+	case r.post.Delete:
+		return l.remove(r)
 	}
-	channel, message := t.Channel.String(), p.Message.String()
-	if p.Delete {
-		err := l.b.rest.deleteMessage(ctx, channel, message)
-		if d := decide(err); d.do == sent || d.do == repost || d.do == reopen { // gone either way
-			return alert.PostResult{Drop: true}, "deleted", nil
-		}
-		return l.refused(p, err)
-	}
-	c, err := l.b.channelMessage(ctx, t, p)
+	c, err := l.b.channelMessage(r.until, r.ChannelTurn, r.post)
 	if err != nil {
-		l.b.log.Warn("post not made, trying again", "topic", t.Topic, "err", err)
-		return l.later(p, 0), "retry", err
+		l.b.log.Warn("post not made, trying again", "topic", r.Topic, "err", err)
+		return l.later(r.post, 0), "retry", err
 	}
-	r := alert.PostResult{Message: p.Message, Next: c.next}
-	switch {
-	case c.drop:
+	if c.drop {
 		return alert.PostResult{Drop: true}, "dropped", nil
-	case p.Message == 0:
-		var id string
-		if id, err = l.b.rest.createMessage(ctx, channel, c.message, p.Nonce()); err == nil {
-			r.Message, err = alert.ParseSnowflake(id)
+	}
+	return l.show(r, c.message, c.next)
+}
+
+// show sends m, or edits what was sent.
+func (l *channelLoop) show(r request, m message, next time.Time) (alert.PostResult, string, error) {
+	ctx, done, err := l.pay(r)
+	if err != nil {
+		return alert.PostResult{}, "", err
+	}
+	defer done()
+	out := alert.PostResult{Message: r.post.Message, Next: next}
+	if r.post.Message != 0 {
+		if err := l.b.rest.editMessage(ctx, r.Channel.String(), r.post.Message.String(), m); err != nil {
+			return l.refused(r.post, err)
 		}
-	default:
-		err = l.b.rest.editMessage(ctx, channel, message, c.message)
+		return out, "edited", nil
+	}
+	id, err := l.b.rest.createMessage(ctx, r.Channel.String(), m, r.post.Nonce())
+	if err == nil {
+		out.Message, err = alert.ParseSnowflake(id)
 	}
 	if err != nil {
-		return l.refused(p, err)
+		return l.refused(r.post, err)
 	}
-	if p.Message == 0 {
-		return r, "sent", nil
+	return out, "sent", nil
+}
+
+// remove deletes a message whose time is over.
+func (l *channelLoop) remove(r request) (alert.PostResult, string, error) {
+	ctx, done, err := l.pay(r)
+	if err != nil {
+		return alert.PostResult{}, "", err
 	}
-	return r, "edited", nil
+	defer done()
+	err = l.b.rest.deleteMessage(ctx, r.Channel.String(), r.post.Message.String())
+	if d := decide(err); d.do == sent || d.do == repost || d.do == reopen { // gone either way
+		return alert.PostResult{Drop: true}, "deleted", nil
+	}
+	return l.refused(r.post, err)
 }
 
 // later has p tried again.
@@ -163,16 +200,14 @@ func (l *channelLoop) later(p alert.ChannelPost, after time.Duration) alert.Post
 // refused turns an error into what is recorded (discord notes 6): permissions pause
 // the channel, and its subscriptions stay.
 func (l *channelLoop) refused(p alert.ChannelPost, err error) (alert.PostResult, string, error) {
-	switch d := decide(err); d.do {
-	case stopBot:
+	switch d := decide(err); {
+	case d.do == stopBot:
 		return alert.PostResult{}, "stopped", err
-	case wait, again:
+	case d.do == wait, d.do == again:
 		return l.later(p, d.after), "retry", err
-	case repost:
-		if p.Message != 0 {
-			return alert.PostResult{Gone: true}, "gone", nil
-		}
-	case pauseTarget, fewMore, reopen, dropTarget:
+	case d.do == repost && p.Message != 0:
+		return alert.PostResult{Gone: true}, "gone", nil
+	case d.shut():
 		return alert.PostResult{Pause: codeOf(err)}, "paused", err
 	}
 	l.b.logRefused(err)

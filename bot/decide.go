@@ -56,6 +56,15 @@ type decision struct {
 	why   string // for the record: Discord's code and text
 }
 
+// shut reports whether a guild's channel takes nothing until somebody mends that.
+func (d decision) shut() bool {
+	switch d.do {
+	case pauseTarget, fewMore, reopen, dropTarget:
+		return true
+	}
+	return false
+}
+
 // decide says what to do about err, which a request of rest returned.
 func decide(err error) decision {
 	var e *apiError
