@@ -18,7 +18,7 @@ func (b *Bot) help(_ context.Context, _ *interaction) (message, error) {
 		"`/settings` — when I write: quiet hours, pause, how often, all at once or one by one",
 		"`/friends show` — which of your friends are on now, and where; `/friends sync` reads the list again",
 		"`/online outfit:HNW` — who of an outfit is on; `/outfit show` tells about it, `/character player:Kestrel` about a player",
-		"`/population`, `/alerts` — how many are on, and what goes on, world by world",
+		"`/population`, `/alerts`, `/territory` — how many are on, what goes on, and who holds what",
 		"`/status` — whether the game reaches me",
 		"`/unlink player:Kestrel` — forget a character",
 		"`/privacy` — what I keep about you: see it, get it, delete it, or hide your character from everybody",

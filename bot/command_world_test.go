@@ -31,6 +31,29 @@ func TestThePopulationIsShownWorldByWorld(t *testing.T) {
 	wants(t, b.run("/population"), "I see nobody on any world", "`/status`")
 }
 
+func TestWhoHoldsAWorldIsShown(t *testing.T) {
+	b := newBench(t, checked)
+	b.dir.holds = map[event.World][]event.Territory{
+		10: {{World: 10, Zone: 2, Regions: map[event.Faction]int{event.VS: 1, event.NC: 1, event.TR: 1, event.NoFaction: 1}},
+			{World: 10, Zone: 4, Regions: map[event.Faction]int{event.TR: 80}}, {World: 10, Zone: 6}},
+	}
+	b.store.population = map[event.World]map[event.Faction]int{1: {event.NC: 3}, 10: {event.NC: 4}}
+	b.start(nil)
+	b.ready()
+	const wainwright = "Who holds Wainwright"
+	wants(t, b.run("/territory"), wainwright, "**Indar**\n🟪🟪🟪🟦🟦🟦🟥🟥🟥▫️▫️▫️\nVS 25 % · NC 25 % · TR 25 %", "🔒 **Hossin** — locked by TR", "as of <t:")
+	c := b.talk("/territory world:Osprey")
+	wants(t, readable(c.msg), "Who holds Osprey", "The game says nothing of this world")
+	wants(t, c.press("Wainwright"), wainwright)
+	b.run("/link player:Kestrel") // of Wainwright
+	b.store.population = map[event.World]map[event.Faction]int{1: {event.NC: 300}}
+	wants(t, b.run("/territory"), wainwright)
+	b.dir.down.Store(true)
+	wants(t, c.press("Osprey"), "does not say at the moment who holds what on Osprey")
+	b.dir.down.Store(false)
+	wants(t, c.press("Wainwright"), wainwright)
+}
+
 func TestABarShowsEverybodyWhoIsThere(t *testing.T) {
 	for _, test := range []struct {
 		by   map[event.Faction]int

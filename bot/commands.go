@@ -61,6 +61,7 @@ func commandTable() map[string]command {
 		"config audit": {run: (*Bot).configAudit, private: true},
 		"config test":  {run: (*Bot).configTest, private: true},
 		"population":   {run: (*Bot).population},
+		"territory":    {run: (*Bot).territoryMap},
 		"alerts":       {run: (*Bot).alertRuns},
 		"status":       {run: (*Bot).status},
 	}
@@ -131,6 +132,8 @@ func definitions(userInstall bool) []commandDef {
 			sub("link", "For who manages this server: say which outfit it is of", typed("outfit", "An outfit's tag or name", true)),
 		}},
 		{Name: "population", Description: "How many are on, world by world and side by side"},
+		{Name: "territory", Description: "Who holds the continents of a world, and which are locked", Options: []optionDef{
+			{Type: optionString, Name: "world", Description: "Which world; yours if left out", Choices: worldChoices()}}},
 		{Name: "alerts", Description: "The alerts in the game: which run, how long still, and how they stand"},
 		{Name: "status", Description: "Whether the game's stream reaches me, world by world"},
 		{Name: "subscribe", Description: "Post in a channel what happens: members, captures, alerts, and more", Options: subscribeOptions()},

@@ -51,6 +51,7 @@ func controlTable() map[string]control {
 		"follow":    {run: (*Bot).follow},
 		"followall": {run: (*Bot).followAll},
 		"on":        {run: (*Bot).pressOnline},
+		"territory": {run: (*Bot).pressTerritory, how: updates},
 
 		"config":  {run: (*Bot).pressConfig, how: updates},
 		"resume":  {run: (*Bot).pressResume, how: updates},

@@ -284,6 +284,14 @@ func (s *fakeStore) Gaps(context.Context, time.Time, time.Time) ([]event.Gap, er
 type fakeDirectory struct {
 	store *fakeStore
 	down  atomic.Bool
+	holds map[event.World][]event.Territory
+}
+
+func (d *fakeDirectory) Territory(_ context.Context, w event.World) ([]event.Territory, time.Time, error) {
+	if d.down.Load() {
+		return nil, time.Time{}, errDown
+	}
+	return d.holds[w], time.Now(), nil
 }
 
 var errDown = errors.New("query service does not answer")

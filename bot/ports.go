@@ -130,6 +130,8 @@ type Directory interface {
 	FindOutfits(ctx context.Context, tag string) ([]event.Outfit, error)
 	// ReadFriends reads and saves the friends list, and says how long it is.
 	ReadFriends(ctx context.Context, owner event.CharacterID) (int, error)
+	// Territory returns who holds the continents of a world, and as of when.
+	Territory(ctx context.Context, world event.World) ([]event.Territory, time.Time, error)
 }
 
 // A Listener is the part of the bus that wakes the bot when an alert was

@@ -91,6 +91,10 @@ func (d *realDirectory) ReadFriends(ctx context.Context, owner event.CharacterID
 	return len(friends), d.store.SaveFriends(ctx, owner, friends, time.Now().UTC())
 }
 
+func (d *realDirectory) Territory(context.Context, event.World) ([]event.Territory, time.Time, error) {
+	return nil, time.Time{}, errDown
+}
+
 // A conversation is one private answer that components change.
 type conversation struct {
 	b    *bench

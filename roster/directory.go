@@ -35,6 +35,7 @@ type DirectoryQuery interface {
 	Characters(ctx context.Context, env event.Environment, ids []event.CharacterID) ([]event.Character, error)
 	OutfitsByTag(ctx context.Context, env event.Environment, tag string) ([]event.Outfit, error)
 	Members(ctx context.Context, env event.Environment, outfit event.OutfitID) ([]event.Member, error)
+	Map(ctx context.Context, env event.Environment, world event.World) ([]event.Territory, error)
 }
 
 // A DirectoryConfig says what a Directory works with.
@@ -61,8 +62,9 @@ type Publisher interface {
 // knows the name, and otherwise what hindered the asking. It blocks no longer
 // than its context.
 type Directory struct {
-	cfg    DirectoryConfig
-	places places
+	cfg         DirectoryConfig
+	places      places
+	territories territories
 }
 
 // NewDirectory returns a Directory.

@@ -237,6 +237,7 @@ type fakeQuery struct {
 	tables    map[string][]event.Lookup
 	outfits   map[event.Environment][]event.Outfit
 	members   map[event.OutfitID][]event.Member
+	territory []event.Territory
 	fail      func(q question) error // nil: never
 	answering func()                 // called before an answer of Characters
 }
@@ -342,6 +343,13 @@ func (q *fakeQuery) OutfitsByTag(_ context.Context, env event.Environment, tag s
 	return slices.DeleteFunc(slices.Clone(q.outfits[env]), func(o event.Outfit) bool {
 		return !strings.EqualFold(o.Tag, tag)
 	}), nil
+}
+
+func (q *fakeQuery) Map(_ context.Context, env event.Environment, _ event.World) ([]event.Territory, error) {
+	if err := q.note("map", env); err != nil {
+		return nil, err
+	}
+	return q.territory, nil
 }
 
 func (q *fakeQuery) Members(_ context.Context, env event.Environment, id event.OutfitID) ([]event.Member, error) {

@@ -157,6 +157,9 @@ func TestTheDirectoryFindsWhoTheGameKnows(t *testing.T) {
 	if err != nil || len(members) == 0 {
 		t.Errorf("got %d members, %v", len(members), err)
 	}
+	if list, _, err := d.Territory(t.Context(), 10); err != nil || len(list) == 0 || len(list[0].Regions) == 0 {
+		t.Errorf("got territory %+v, %v", list, err)
+	}
 	if n, err := d.ReadFriends(t.Context(), c.ID); err != nil || n == 0 {
 		t.Errorf("got %d friends, %v", n, err)
 	}

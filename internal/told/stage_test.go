@@ -343,6 +343,10 @@ type directory struct{}
 
 var errNoService = errors.New("no query service in this test")
 
+func (directory) Territory(context.Context, event.World) ([]event.Territory, time.Time, error) {
+	return nil, time.Time{}, errNoService
+}
+
 func (directory) FindCharacter(context.Context, string) (event.Character, error) {
 	return event.Character{}, errNoService
 }
