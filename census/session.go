@@ -46,7 +46,8 @@ func (s *Stream) session(ctx context.Context) error {
 	for a := range frames { // the reader ends now that the connection is closed
 		_ = s.frame(conn, a) // it may ask for a repair that cannot be sent any more
 	}
-	if lost := <-readErr; err == nil {
+	// A frame that is too large ends the connection for whoever writes too.
+	if lost := <-readErr; err == nil || errors.Is(lost, websocket.ErrReadLimit) {
 		err = lost
 	}
 	return err

@@ -51,7 +51,7 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 		"MUSTER_LOG_FORMAT":        "text",
 
 		"MUSTER_DATABASE_REPLICA_URLS": "", "MUSTER_GAME_SERVICE_ID": "", "MUSTER_DISCORD_TOKEN": "",
-		"MUSTER_GAME_WORLDS": "", "MUSTER_DISCORD_USER_INSTALL": "true", "MUSTER_HTTP_PUBLIC_URL": "",
+		"MUSTER_GAME_WORLDS": "", "MUSTER_DISCORD_USER_INSTALL": "true", "MUSTER_DISCORD_SHARDS": "0", "MUSTER_HTTP_PUBLIC_URL": "",
 		"MUSTER_ALERTS_LIFETIME": "5m", "MUSTER_PRESENCE_IDLE": "30m", "MUSTER_BUS_NAMESPACE": "muster", "MUSTER_HTTP_TRUSTED_PROXIES": "",
 		"MUSTER_EVENTS_RETENTION": "90d", "MUSTER_DATABASE_REPLICA_LAG": "10s", "MUSTER_DATABASE_CONNECTIONS": "16",
 		"MUSTER_START_PATIENCE": "5m", "MUSTER_LISTENER_SPOOL_DIR": "", "MUSTER_LISTENER_SPOOL_BYTES": "1GiB",
@@ -153,6 +153,8 @@ var wrongSettings = []struct {
 	{name: "token in quotes", env: "MUSTER_DISCORD_TOKEN", value: `"abc"`, begins: "MUSTER_DISCORD_TOKEN: ", says: "quotes"},
 	{name: "discord in the clear", env: "MUSTER_DISCORD_URL", value: "http://discord.com", begins: "MUSTER_DISCORD_URL: ", says: "https"},
 	{name: "discord path", env: "MUSTER_DISCORD_URL", value: "https://discord.com/api/v9", begins: "MUSTER_DISCORD_URL: ", says: "path"},
+	{name: "shards", env: "MUSTER_DISCORD_SHARDS", value: "-1", begins: `MUSTER_DISCORD_SHARDS: "-1": `, says: "from 0 to"},
+	{name: "shards as text", env: "MUSTER_DISCORD_SHARDS", value: "many", begins: `MUSTER_DISCORD_SHARDS: "many": `, says: "whole number"},
 	{name: "user install", env: "MUSTER_DISCORD_USER_INSTALL", value: "maybe", begins: `MUSTER_DISCORD_USER_INSTALL: "maybe": `, says: "true or false"},
 	{name: "address", env: "MUSTER_HTTP_ADDR", value: "8080", begins: `MUSTER_HTTP_ADDR: "8080": `, says: "HOST:PORT"},
 	{name: "port", env: "MUSTER_ADMIN_ADDR", value: "127.0.0.1:http", begins: "MUSTER_ADMIN_ADDR: ", says: "0 to 65535"},

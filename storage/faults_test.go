@@ -149,7 +149,8 @@ func TestAWishWhoseAnswerWasLostCountsAsGranted(t *testing.T) {
 		// The answer to the commit is the only one that is lost: the proxy lets
 		// through what the transaction asks, until its effect can be seen.
 		var done atomic.Bool
-		go func() {
+		var watching sync.WaitGroup
+		watching.Go(func() {
 			for n := -1; n != step.after && !done.Load(); {
 				if err := db.QueryRow("SELECT COUNT(*) FROM " + step.table).Scan(&n); err != nil {
 					t.Error(err)
@@ -157,9 +158,10 @@ func TestAWishWhoseAnswerWasLostCountsAsGranted(t *testing.T) {
 				}
 			}
 			proxy.Cut()
-		}()
+		})
 		granted, err := step.do()
 		done.Store(true)
+		watching.Wait() // it must be through with the database before the test is
 		if err != nil || !granted {
 			t.Errorf("%s: %t (%v)", step.what, granted, err)
 		}
