@@ -32,6 +32,13 @@ func (r *recording) channelNews(ctx context.Context, events []event.Event) error
 		if !r.out.New[i] {
 			continue
 		}
+		open, err := r.reopened(ctx, &events[i])
+		if err != nil {
+			return err
+		}
+		if open.What != "" {
+			list = append(list, open)
+		}
 		n, ok := newsOf(&events[i])
 		if !ok {
 			continue
@@ -79,6 +86,36 @@ func newsOf(e *event.Event) (alert.News, bool) {
 		return n, true
 	}
 	return n, false
+}
+
+// How a continent is known to be open again: the game does not say (census 2.7).
+const (
+	// lockSettles is how long after a lock the bases change hands that go with it.
+	lockSettles = 10 * time.Minute
+	// lockLasts is longer than any continent stays locked.
+	lockLasts = 7 * 24 * time.Hour
+)
+
+// reopened returns the news that a continent is open again, of which e is the first sign:
+// an outfit has taken a base there, for the first time since the lock has settled.
+func (r *recording) reopened(ctx context.Context, e *event.Event) (alert.News, error) {
+	d, ok := e.Detail.(event.Control)
+	if !ok || d.Old == d.New || d.Outfit == 0 || !e.Zone.Continent() ||
+		!slices.ContainsFunc(r.subs, func(s alert.Subscription) bool { return s.Topic == alert.TopicLocks }) {
+		return alert.News{}, nil
+	}
+	locked, err := r.t.count(ctx, "SELECT COALESCE(MAX(at), 0) FROM event_continent_lock WHERE at >= ? AND at <= ? AND world = ? AND zone = ?",
+		sec(e.At.Add(-lockLasts)), sec(e.At), int64(e.World), int64(e.Zone))
+	settled := fromSec(locked).Add(lockSettles)
+	if err != nil || locked == 0 || !e.At.After(settled) {
+		return alert.News{}, err
+	}
+	before, err := r.t.count(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM event_facility_control WHERE at > ? AND at < ? AND world = ? AND zone = ? "+
+		"AND outfit_id > 0 AND old_faction <> new_faction LIMIT 1) x", sec(settled), sec(e.At), int64(e.World), int64(e.Zone))
+	if err != nil || before > 0 {
+		return alert.News{}, err
+	}
+	return alert.News{Topic: alert.TopicLocks, What: alert.Unlocked, World: e.World, Zone: e.Zone, At: e.At, Same: fromSec(locked)}, nil
 }
 
 // alertGoesOn makes the messages that tell of e's in-game alert due to be changed, and

@@ -16,6 +16,7 @@ var channelTests = []named{
 	{"a guild has a bounded number of subscriptions, and none that cannot be", channelBounds},
 	{"each channel is told what it wants and nothing else", channelWants},
 	{"the same news is told once, however often it comes", channelOnce},
+	{"a continent is open again when an outfit takes a base there, once", channelReopened},
 	{"members who come and go are told together, and a relog is not told", channelMembers},
 	{"members of whom it is not certain, who hide, or whose news is old are not told", channelNoFalseNews},
 	{"an alert of the game is changed until it is settled", channelAlert},
@@ -202,6 +203,36 @@ func channelOnce(w *world) {
 	w.tells(13)
 	w.record(14, lock(13, 10, 2))
 	w.tells(15, "locks locked")
+}
+
+func channelReopened(w *world) {
+	w.subscribe(func(s *alert.Subscription) { s.World, s.Zone = 10, 2 })
+	took := func(s int, zone event.Zone, by event.OutfitID) event.Event {
+		e := capture(s, by)
+		e.Zone = zone
+		return e
+	}
+	const minute = 60
+	w.record(10, took(8, 2, clan)) // never known to be locked
+	w.record(10, lock(9, 10, 2))
+	w.tells(11, "locks locked")
+	w.record(5*minute, took(4*minute, 2, clan)) // goes with the lock
+	defence := ev(event.FacilityControl, 20*minute, event.Control{Facility: 1, Old: 2, New: 2, Outfit: clan})
+	defence.Zone = 2
+	w.record(21*minute, took(20*minute, 4, clan), took(20*minute, 2, 0), defence) // another continent, the game itself, a defence
+	w.tells(22 * minute)
+	w.record(31*minute, took(30*minute, 2, clan), took(30*minute+5, 2, clan+1))
+	w.tells(32*minute, "locks unlocked")
+	w.record(41*minute, took(40*minute, 2, clan))
+	w.tells(42 * minute)
+	// Whoever subscribes now hears nothing of what has been open for long.
+	w.subscribe(func(s *alert.Subscription) { s.Channel, s.World, s.CreatedAt = room+1, 10, at(43*minute) })
+	w.record(51*minute, took(50*minute, 2, clan))
+	w.tells(52 * minute)
+	w.record(61*minute, lock(60*minute, 10, 2))
+	w.tells(62*minute, "locks locked", "locks locked")
+	w.record(81*minute, took(80*minute, 2, clan))
+	w.tells(82*minute, "locks unlocked", "locks unlocked")
 }
 
 func channelMembers(w *world) {
