@@ -56,7 +56,7 @@ func (b *Bot) configView(ctx context.Context, i *interaction) (message, error) {
 	m := message{Embeds: []embed{e}, Components: choose(controlVersion+"unsub:", "Stop posting…", options...)}
 	var row []button
 	for _, ch := range paused {
-		row = append(row, button{Label: "Resume " + ordinal(len(row)+1, len(paused)), Style: styleGood, CustomID: controlVersion + "resume:" + ch.String()})
+		row = append(row, button{Label: "Resume" + ordinal(len(row)+1, len(paused)), Style: styleGood, CustomID: controlVersion + "resume:" + ch.String()})
 	}
 	row = append(row[:min(len(row), 4)], button{Label: "Post a test everywhere", CustomID: controlVersion + "testsub:all"})
 	m.Components = append(m.Components, buttons(row...)...)
@@ -68,7 +68,7 @@ func ordinal(n, of int) string {
 	if of == 1 {
 		return ""
 	}
-	return fmt.Sprintf("(%d)", n)
+	return fmt.Sprintf(" (%d)", n)
 }
 
 // pressConfig shows the configuration in place of something else.
