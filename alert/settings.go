@@ -38,6 +38,8 @@ type Settings struct {
 	Summary bool `json:"summary"`
 	// EditOnLeave says to change a message once whoever it tells of has left.
 	EditOnLeave bool `json:"edit_on_leave"`
+	// Shown lets others ask which characters the person plays.
+	Shown bool `json:"shown"`
 	// Locale is Discord's name of the person's language; "" if not known.
 	Locale    string    `json:"locale,omitempty"`
 	UpdatedAt time.Time `json:"updated_at,omitzero"` // zero: never saved, these are the defaults

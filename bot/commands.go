@@ -49,6 +49,7 @@ func commandTable() map[string]command {
 		"friends sync": {run: (*Bot).friendsSync, private: true},
 		"settings":     {run: (*Bot).settings, private: true},
 		"privacy":      {run: (*Bot).privacy, private: true},
+		whoIsThis:      {run: (*Bot).whoIs, private: true},
 		"online":       {run: (*Bot).online, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
 		"character":    {run: (*Bot).character, suggest: players},
 		"outfit show":  {run: (*Bot).outfitShow, suggest: map[string]suggestFunc{"outfit": (*Bot).suggestOutfits}},
@@ -70,8 +71,8 @@ func commandTable() map[string]command {
 // A commandDef is a command as Discord registers it.
 type commandDef struct {
 	Name        string      `json:"name"`
-	Type        int         `json:"type"`
-	Description string      `json:"description"`
+	Type        int         `json:"type"`        // commandTyped or commandOnPerson
+	Description string      `json:"description"` // "" of one on a person
 	Options     []optionDef `json:"options,omitempty"`
 	// Permissions are those that a member needs unless the guild's admins say otherwise;
 	// the bot asks for its own at run time (discord notes 5).
@@ -150,7 +151,7 @@ func definitions(userInstall bool) []commandDef {
 		}},
 	}
 	for i := range defs {
-		defs[i].Type = 1
+		defs[i].Type = commandTyped
 		if leaders := leaderCommands[defs[i].Name]; leaders {
 			defs[i].Permissions, defs[i].Contexts, defs[i].IntegrationTypes = strconv.Itoa(manageChannels), []int{0}, []int{0}
 			continue
@@ -160,8 +161,14 @@ func definitions(userInstall bool) []commandDef {
 			defs[i].IntegrationTypes = []int{0, 1}
 		}
 	}
-	return defs
+	return append(defs, commandDef{Name: whoIsThis, Type: commandOnPerson, Contexts: []int{0, 1, 2}, IntegrationTypes: defs[0].IntegrationTypes})
 }
+
+// Types of commands.
+const (
+	commandTyped    = 1
+	commandOnPerson = 2 // in the menu of a person (Discord: user command)
+)
 
 // register waits for the application's id and makes Discord's commands ours: by
 // one overwrite, and only if they differ, for creating is limited per day

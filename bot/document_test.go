@@ -39,6 +39,10 @@ What people can type to the bot, in direct messages, in a guild, and wherever th
 Options suggest while one types. *Private* answers are seen by the asker only.
 `)
 	for _, d := range defs {
+		if d.Type == commandOnPerson {
+			fmt.Fprintf(&s, "\n## %s\n\nIn the menu of a person, under Apps: names their linked characters, if they let others know (`/settings`). Seen by: private.\n", d.Name)
+			continue
+		}
 		subs := 0
 		for _, o := range d.Options {
 			if o.Type == optionSubcommand {

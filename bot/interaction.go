@@ -69,6 +69,8 @@ type commandData struct {
 	Name    string       `json:"name"`
 	Type    int          `json:"type"`
 	Options []givenValue `json:"options"`
+	// Target is the person of a command in the menu of a person.
+	Target string `json:"target_id"`
 }
 
 // A givenValue is an option that somebody filled in, or a subcommand.

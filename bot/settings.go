@@ -45,6 +45,7 @@ func settingTable() []setting {
 		{key: "digest", icon: "📦", title: "When many come at once", about: "One message for all of them, or one each", now: digestNow, panel: digestPanel},
 		{key: "summary", icon: "👋", title: "When you log in", about: "A list of who is on already", now: summaryNow, panel: summaryPanel},
 		{key: "leave", icon: "✏️", title: "When they leave", about: "Whether I note it in the message about them", now: leaveNow, panel: leavePanel},
+		{key: "shown", icon: "🪪", title: "Who you are in the game", about: "Whether others may ask whom you play", now: shownNow, panel: shownPanel},
 		{key: "mutes", icon: "🔇", title: "Muted players", about: "Whom you do not want to hear of", now: mutesNow, panel: mutesPanel},
 		{key: "why", icon: "🔎", title: "Why was I told, or not?", about: "The last news, and what I did with them", now: nil, panel: whyPanel},
 	}

@@ -190,6 +190,18 @@ func leavePanel(_ context.Context, _ *Bot, p prefs) (message, error) {
 		"they were on.", onOff("leave", p.EditOnLeave, "Note it in the message", "Leave the message")), nil
 }
 
+func shownNow(p prefs) string {
+	if p.Shown {
+		return "others may ask"
+	}
+	return "nobody is told"
+}
+
+func shownPanel(_ context.Context, _ *Bot, p prefs) (message, error) {
+	return box("Now: **"+shownNow(p)+"**.\n\nOthers can press your name in Discord and ask me who you are in the game. If you let them, I "+
+		"name your linked characters, and whether they are on.", onOff("shown", p.Shown, "Tell them", "Tell nobody")), nil
+}
+
 // onOff are two buttons, the one that holds pressed.
 func onOff(key string, on bool, yes, no string) []row {
 	a, b := button{Label: yes, CustomID: controlPut + key + ":on"}, button{Label: no, CustomID: controlPut + key + ":off"}
@@ -290,6 +302,7 @@ func settingChanges() map[string]func(s *alert.Settings, value string, now time.
 		"digest":   flag(func(s *alert.Settings) *bool { return &s.Digest }),
 		"summary":  flag(func(s *alert.Settings) *bool { return &s.Summary }),
 		"leave":    flag(func(s *alert.Settings) *bool { return &s.EditOnLeave }),
+		"shown":    flag(func(s *alert.Settings) *bool { return &s.Shown }),
 	}
 }
 

@@ -44,7 +44,7 @@ func TestEverySettingCanBeSeenAndChangedByClicking(t *testing.T) {
 		c.press(menu, panel)
 		c.press(choice[0], choice[1])
 	}
-	for panel, label := range map[string]string{"away": "No news while I play", "digest": "One message each", "summary": "Nothing", "leave": "Leave the message"} {
+	for panel, label := range map[string]string{"away": "No news while I play", "digest": "One message each", "summary": "Nothing", "leave": "Leave the message", "shown": "Tell them"} {
 		c.press(menu, panel)
 		c.press(label)
 	}
@@ -54,7 +54,7 @@ func TestEverySettingCanBeSeenAndChangedByClicking(t *testing.T) {
 	}
 	got.UpdatedAt, got.PausedUntil, got.Locale = time.Time{}, time.Time{}, ""
 	want := alert.Settings{User: ana, Zone: "America/Denver", Quiet: alert.QuietHours{From: 22*60 + 30, To: 6 * 60}, QuietMode: alert.QuietSilent,
-		Cooldown: 2 * time.Hour, OnlyWhenAway: true, AtLeast: 3}
+		Cooldown: 2 * time.Hour, OnlyWhenAway: true, AtLeast: 3, Shown: true}
 	if got != want {
 		t.Errorf("stored %+v\nwant   %+v", got, want)
 	}

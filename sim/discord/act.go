@@ -97,6 +97,47 @@ func (s *Server) Autocomplete(ctx context.Context, in CommandInput) ([]Choice, e
 	return a.Choices, err
 }
 
+// PersonInput is a user choosing a command in the menu of somebody.
+type PersonInput struct {
+	User    string `json:"user"`
+	Channel string `json:"channel,omitempty"`
+	Name    string `json:"name"`   // of the command
+	Target  string `json:"target"` // an id or a name
+}
+
+// OnPerson lets a user choose a command in the menu of a person, and returns the answer as
+// Command does.
+func (s *Server) OnPerson(ctx context.Context, in PersonInput) (Answer, error) {
+	s.mu.Lock()
+	u, ch, err := s.where(in.User, in.Channel)
+	target := s.world.findUser(in.Target)
+	if err == nil && target == nil {
+		err = fmt.Errorf("there is no such user: %q", in.Target)
+	}
+	if err != nil {
+		s.mu.Unlock()
+		return Answer{}, err
+	}
+	all := s.visible(u, ch)
+	at := slices.IndexFunc(all, func(c Command) bool { return c.Type == commandOnUser && c.Name == in.Name })
+	if at < 0 {
+		s.mu.Unlock()
+		return Answer{}, fmt.Errorf("there is no such command in the menu of a person: %s", in.Name)
+	}
+	users, members := map[string]any{target.ID: *target}, map[string]any{}
+	if g := s.world.guild(ch.GuildID); g != nil {
+		members[target.ID] = member(g, *target)
+	}
+	data := map[string]any{"id": all[at].ID, "name": in.Name, "type": commandOnUser, "target_id": target.ID,
+		"resolved": map[string]any{"users": users, "members": members}}
+	i := &interaction{kind: interactionCommand, user: *u, channelID: ch.ID, guildID: ch.GuildID, name: in.Name}
+	s.mu.Unlock()
+	return s.interact(ctx, i, data, false)
+}
+
+// commandOnUser is the type of a command in the menu of a person.
+const commandOnUser = 2
+
 // prepare parses a command for the user who types it.
 func (s *Server) prepare(in CommandInput, completing bool) (*interaction, map[string]any, error) {
 	s.mu.Lock()

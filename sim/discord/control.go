@@ -43,6 +43,7 @@ func (s *Server) view(m Message) messageView {
 func (s *Server) controlMux() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /sim/command", act(s.Command))
+	mux.HandleFunc("POST /sim/person", act(s.OnPerson))
 	mux.HandleFunc("POST /sim/press", act(s.Press))
 	mux.HandleFunc("POST /sim/modal", act(s.SubmitModal))
 	mux.HandleFunc("POST /sim/autocomplete", act(s.Autocomplete))

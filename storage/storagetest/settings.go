@@ -34,7 +34,7 @@ func settingsKept(w *world) {
 	w.ok(err)
 	same(w, "never saved", got, alert.DefaultSettings(ann))
 	want := alert.Settings{User: ann, Zone: "Europe/Berlin", Quiet: alert.QuietHours{From: 1320, To: 420}, QuietMode: alert.QuietSilent,
-		PausedUntil: at(500), Cooldown: 90 * time.Minute, OnlyWhenAway: true, AtLeast: 4, Summary: true, Locale: "de", UpdatedAt: at(1)}
+		PausedUntil: at(500), Cooldown: 90 * time.Minute, OnlyWhenAway: true, AtLeast: 4, Summary: true, Shown: true, Locale: "de", UpdatedAt: at(1)}
 	w.ok(w.SaveSettings(w.Context(), alert.DefaultSettings(ann)))
 	w.ok(w.SaveSettings(w.Context(), want))
 	got, err = w.Settings(w.Context(), ann)
