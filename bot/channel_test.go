@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"strconv"
 	"strings"
@@ -21,7 +22,7 @@ const officers = "1300000000000000021"
 // A channelBench is a bot on a real store whose clock goes as the test says.
 type channelBench struct {
 	*bench
-	url   string
+	db    *sql.DB // beside the store
 	store *flakyStore
 	ahead atomic.Int64 // of the real clock
 }
@@ -51,8 +52,9 @@ func (s *flakyStore) ReleaseChannel(ctx context.Context, t alert.ChannelTurn) er
 func newChannelBench(t *testing.T) *channelBench {
 	t.Helper()
 	b := &channelBench{bench: newBench(t, checked)}
-	b.url = "sqlite:" + t.TempDir() + "/muster.db"
-	b.store = &flakyStore{Store: storagetest.Open(t, b.url)}
+	url := "sqlite:" + t.TempDir() + "/muster.db"
+	b.store = &flakyStore{Store: storagetest.Open(t, url)}
+	b.db = storagetest.Raw(t, url)
 	b.until("the store is there", func() bool { return b.store.Ping(b.ctx()) == nil })
 	must := event.Outfit{ID: mustOutfit, Tag: "MUST", Name: "Outfit MUST", Faction: event.NC, Members: 2}
 	b.ok(b.store.SaveOutfits(b.ctx(), []event.Outfit{must}))
@@ -72,8 +74,17 @@ func newChannelBench(t *testing.T) *channelBench {
 
 func (b *channelBench) now() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }
 
-// pass moves the bot's clock on.
-func (b *channelBench) pass(d time.Duration) { b.ahead.Add(int64(d)) }
+// pass moves the bot's clock on, once it has let go of what it was at: else its hold on
+// that would run out. What it was made to lose it holds on to.
+func (b *channelBench) pass(d time.Duration) {
+	b.t.Helper()
+	b.until("the bot rests", func() bool {
+		var held int
+		b.ok(b.db.QueryRowContext(b.ctx(), "SELECT COUNT(*) FROM channel_subs WHERE held_ns > 0").Scan(&held))
+		return held == 0 || b.store.lost.Load() > 0
+	})
+	b.ahead.Add(int64(d))
+}
 
 func (b *channelBench) ok(err error) {
 	b.t.Helper()
@@ -225,10 +236,9 @@ func TestAMessageToAChannelIsSentOnceThoughTheBotForgetsThatItWas(t *testing.T) 
 	b.until("what came of it is lost", func() bool { return b.store.lost.Load() > 0 })
 	b.store.lose.Store(false)
 	b.pass(claimHold + time.Second)
-	db := storagetest.Raw(t, b.url)
 	b.until("it is settled", func() bool {
 		var n int
-		b.ok(db.QueryRowContext(b.ctx(), "SELECT COUNT(*) FROM channel_posts WHERE state = 3 AND message > 0").Scan(&n))
+		b.ok(b.db.QueryRowContext(b.ctx(), "SELECT COUNT(*) FROM channel_posts WHERE state = 3 AND message > 0").Scan(&n))
 		return n == 1
 	})
 	if list := b.posts("general"); len(list) != 1 || list[0].ID != first.ID {

@@ -80,12 +80,12 @@ func TestNumbersHaveThousands(t *testing.T) {
 }
 
 func TestAlertsAreShownWithTheirEnd(t *testing.T) {
-	now := time.Now()
+	b := newBench(t, checked)
+	now := time.Now() // the test may have waited until here
 	run := func(w event.World, state event.MetagameState, over bool, ends time.Duration, vs, nc, tr float64) event.AlertRun {
 		return event.AlertRun{World: w, Zone: 2, Name: "Indar Superiority", StartedAt: now.Add(ends - 45*time.Minute), EndsAt: now.Add(ends), Over: over,
 			Alert: event.Alert{State: state, VS: vs, NC: nc, TR: tr}}
 	}
-	b := newBench(t, checked)
 	b.start(nil)
 	b.ready()
 	wants(t, b.run("/alerts"), "No alert runs on any world.")

@@ -41,7 +41,7 @@ func TestLostConnectionsLeaveNothingBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &bench{t: t, sim: sim, logs: &syncBuffer{}, bot: bot}
-	s := &supervisor{b: bot}
+	s := &supervisor{b: bot, set: bot.shards, shards: 1}
 	done := make(chan error, 1)
 	ctx := b.ctx()
 	go func() { done <- s.run(ctx) }()
