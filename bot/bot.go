@@ -68,7 +68,7 @@ type Config struct {
 	IdentifyEvery time.Duration // between two IDENTIFYs; 5 s, Discord's rule
 	ReconnectMin  time.Duration // first delay after a lost connection; 1 s
 	ReconnectMax  time.Duration // largest; 1 min
-	ShardsEvery   time.Duration // between two signs of life to other bots; 3 s
+	ShardsEvery   time.Duration // between two signs of life to other bots; 2 s
 	Poll          time.Duration // between looks at the outbox without a nudge; 1 s
 	// AlertsPerSecond bounds the requests that alerts may take of Discord's 50 a
 	// second; 25.
@@ -92,7 +92,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.IdentifyEvery, 5*time.Second)
 	orDefault(&c.ReconnectMin, time.Second)
 	orDefault(&c.ReconnectMax, time.Minute)
-	orDefault(&c.ShardsEvery, 3*time.Second)
+	orDefault(&c.ShardsEvery, 2*time.Second)
 	orDefault(&c.Poll, time.Second)
 	if c.AlertsPerSecond <= 0 {
 		c.AlertsPerSecond = alertsPerSec

@@ -180,6 +180,15 @@ func (d *gatewayDialer) current() *gatewayConn {
 	return d.conn
 }
 
+// ifOpen runs f unless the session was abandoned, which waits for it.
+func (d *gatewayDialer) ifOpen(f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.closed {
+		f()
+	}
+}
+
 // abandon ends the connection, also one that is still being made.
 func (d *gatewayDialer) abandon() {
 	d.mu.Lock()

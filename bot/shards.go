@@ -99,7 +99,7 @@ func (s *shardSet) recommended(ctx context.Context) (int, error) {
 }
 
 // leastShardsLife is how long a process may say nothing, at least, before it is gone.
-const leastShardsLife = 10 * time.Second
+const leastShardsLife = 6 * time.Second
 
 // maxShards bounds what is believed of an answer.
 const maxShards = 10_000

@@ -107,13 +107,13 @@ func (s *supervisor) session(ctx context.Context) error {
 		s.b.metrics.identifies.Inc()
 		identified()
 	}}
+	defer s.set.setDown(s.shard) // once no READY can come any more
 	defer d.abandon()
 	session := s.newSession(d)
 	if err := s.open(ctx, session, d); err != nil {
 		return err
 	}
 	conn := d.current()
-	defer s.set.setDown(s.shard)
 	select {
 	case <-conn.ended:
 		return conn.why()
@@ -155,7 +155,7 @@ func (s *supervisor) newSession(d *gatewayDialer) *discordgo.Session {
 	session.LogLevel = -1
 	session.Identify.Intents = discordgo.IntentsNone
 	session.UserAgent = s.b.transport.agent
-	session.AddHandler(func(_ *discordgo.Session, e *discordgo.Event) { s.onEvent(e) })
+	session.AddHandler(func(_ *discordgo.Session, e *discordgo.Event) { s.onEvent(d, e) })
 	return session
 }
 
@@ -245,7 +245,7 @@ type ready struct {
 
 // onEvent hands a dispatch over. It runs inside discordgo's reading goroutine
 // and must neither block nor panic.
-func (s *supervisor) onEvent(e *discordgo.Event) {
+func (s *supervisor) onEvent(d *gatewayDialer, e *discordgo.Event) {
 	b := s.b
 	defer b.recovered("event")
 	switch e.Type {
@@ -254,7 +254,7 @@ func (s *supervisor) onEvent(e *discordgo.Event) {
 		if err := json.Unmarshal(e.RawData, &r); err != nil {
 			b.log.Warn("READY cannot be read", "err", err)
 		}
-		s.connected(r)
+		d.ifOpen(func() { s.connected(r) })
 	case "INTERACTION_CREATE":
 		_ = b.take(e.RawData, time.Now()) // it has been logged
 	}

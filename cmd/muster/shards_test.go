@@ -25,7 +25,7 @@ func TestTwoBotsShareFourShardsWhicheverDies(t *testing.T) {
 	const owner = "1200000000000000001"
 	var rooms []string
 	people := startDiscordWith(t, func(c *discord.Config) {
-		c.Shards, c.MaxConcurrency, c.Guilds = 4, 4, nil
+		c.Shards, c.MaxConcurrency, c.Guilds, c.Limits = 4, 4, nil, discord.Limits{}
 		for i := range uint64(4) {
 			id := (uint64(310_000_000_000)*4 + i) << 22
 			rooms = append(rooms, strconv.FormatUint(id+1, 10))
