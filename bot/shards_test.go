@@ -189,6 +189,9 @@ func TestSessionsGoOnWhileTheLeaseServiceIsAway(t *testing.T) {
 	first, _ := f.member(nil)
 	second, _ := f.member(nil)
 	f.holds(map[*Bot]int{first: 2, second: 2})
+	// Else one of them still waits for the other's, and gets it when all leases end.
+	f.until("both know of each other", func() bool { return first.shards.shareNow() == 2 && second.shards.shareNow() == 2 })
+	f.holds(map[*Bot]int{first: 2, second: 2})
 	f.until("commands are registered", func() bool { return len(f.sim.Commands("")) > 0 })
 	before := f.sim.Stats().Identifies
 	f.locker.set(true)
