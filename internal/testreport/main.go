@@ -24,7 +24,7 @@ func main() {
 	noSkip := flag.Bool("noskip", false, "a skipped test is a failure")
 	long := flag.Int("longest", 0, "print so many of the tests that took longest")
 	flag.Parse()
-	r := report{out: os.Stdout, outputs: make(map[string][]string)}
+	r := newReport(os.Stdout)
 	if err := r.read(os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "testreport:", err)
 		os.Exit(1)
@@ -54,8 +54,15 @@ type report struct {
 	failed  bool
 	// Tests, subtests counted too.
 	passed, broken, skipped int
-	took                    []change // the end of each test that is no subtest
-	said                    []string // what the failed tests said, in short
+	took                    []change            // the end of each test that is no subtest
+	said                    []string            // what the failed tests said, in short
+	running                 map[string][]string // package → tests begun and not ended, in order
+	brokenIn                map[string]bool     // packages of which a test failed
+}
+
+func newReport(out io.Writer) report {
+	return report{out: out, outputs: make(map[string][]string), running: make(map[string][]string),
+		brokenIn: make(map[string]bool)}
 }
 
 // maxLine bounds one line of the input, in bytes.
@@ -82,6 +89,8 @@ func (r *report) judge(c change) {
 		r.took = append(r.took, c)
 	}
 	switch c.Action {
+	case "run":
+		r.running[c.Package] = append(r.running[c.Package], c.Test)
 	case "output":
 		r.outputs[key] = append(r.outputs[key], c.Output)
 	case "build-output":
@@ -93,14 +102,45 @@ func (r *report) judge(c change) {
 	case "skip":
 		r.skip(c, key)
 	case "fail":
-		r.failed = true
-		if c.Test != "" {
-			r.broken++
-			r.said = append(r.said, "FAIL\t"+c.Package+"\t"+c.Test+"\n")
-			r.said = append(r.said, verdicts(r.outputs[key])...)
+		r.fail(c, key)
+	}
+}
+
+// fail prints what a failed test or package said. A package may fail without one of
+// its tests: its process panicked or was out of time while tests ran, which then have
+// no result, or a race was seen after the last of them.
+func (r *report) fail(c change, key string) {
+	r.failed = true
+	switch {
+	case c.Test != "":
+		r.broken++
+		r.brokenIn[c.Package] = true
+		r.ended(c)
+		r.said = append(r.said, "FAIL\t"+c.Package+"\t"+c.Test+"\n")
+		r.said = append(r.said, verdicts(r.outputs[key])...)
+	case len(r.running[c.Package]) > 0:
+		for _, test := range r.running[c.Package] {
+			unended := c.Package + "\x00" + test
+			fmt.Fprint(r.out, strings.Join(r.outputs[unended], ""))
+			r.said = append(r.said, "FAIL\t"+c.Package+"\t"+test+" has not ended\n")
+			r.said = append(r.said, verdicts(r.outputs[unended])...)
+			delete(r.outputs, unended)
 		}
-		fmt.Fprint(r.out, strings.Join(r.outputs[key], ""))
-		delete(r.outputs, key)
+		delete(r.running, c.Package)
+	case !r.brokenIn[c.Package]:
+		r.said = append(r.said, "FAIL\t"+c.Package+", none of whose tests failed\n")
+		lines := r.outputs[key]
+		r.said = append(r.said, lines[max(0, len(lines)-mostVerdicts):]...)
+	}
+	fmt.Fprint(r.out, strings.Join(r.outputs[key], ""))
+	delete(r.outputs, key)
+}
+
+// ended takes a test off those that run.
+func (r *report) ended(c change) {
+	running := r.running[c.Package]
+	if i := slices.Index(running, c.Test); i >= 0 {
+		r.running[c.Package] = slices.Delete(running, i, i+1)
 	}
 }
 
@@ -110,6 +150,7 @@ func (r *report) finish(c change, key string) {
 		r.packageLine(key)
 	} else {
 		r.passed++
+		r.ended(c)
 	}
 	delete(r.outputs, key)
 }
@@ -121,6 +162,7 @@ func (r *report) skip(c change, key string) {
 		r.packageLine(key)
 	} else {
 		r.skipped++
+		r.ended(c)
 		fmt.Fprintf(r.out, "SKIP\t%s\t%s: %s\n", c.Package, c.Test, why(r.outputs[key]))
 	}
 	delete(r.outputs, key)

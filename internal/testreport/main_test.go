@@ -49,7 +49,7 @@ func TestReport(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var out strings.Builder
-			r := report{out: &out, outputs: make(map[string][]string)}
+			r := newReport(&out)
 			if err := r.read(strings.NewReader(tt.in)); err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +66,7 @@ func TestReport(t *testing.T) {
 
 func TestLongest(t *testing.T) {
 	var out strings.Builder
-	r := report{out: &out, outputs: make(map[string][]string)}
+	r := newReport(&out)
 	err := r.read(strings.NewReader(`{"Action":"pass","Package":"p","Test":"TestShort","Elapsed":0.5}
 {"Action":"pass","Package":"p","Test":"TestLong/part","Elapsed":20}
 {"Action":"fail","Package":"p","Test":"TestLong","Elapsed":20.04}
@@ -88,7 +88,7 @@ func TestLongest(t *testing.T) {
 
 func TestWhatFailedIsSaidAgainAtTheEnd(t *testing.T) {
 	var out strings.Builder
-	r := report{out: &out, outputs: make(map[string][]string)}
+	r := newReport(&out)
 	output := func(text string) string {
 		return `{"Action":"output","Package":"p","Test":"TestC","Output":"` + text + `\n"}` + "\n"
 	}
@@ -104,5 +104,45 @@ func TestWhatFailedIsSaidAgainAtTheEnd(t *testing.T) {
 		"    c_test.go:9: got 1, want 2\npanic: boom\n"
 	if out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
+func TestAPackageThatFailsWithoutATestIsSaidAgainAtTheEnd(t *testing.T) {
+	const fails = `{"Action":"output","Package":"muster/x","Output":"FAIL\tmuster/x\t0.1s\n"}
+{"Action":"fail","Package":"muster/x"}
+`
+	tests := []struct {
+		name, in, said string
+		printed        string // somewhere in what is printed at once
+	}{
+		{name: "a panic beside a test that runs", in: `{"Action":"run","Package":"muster/x","Test":"TestA"}
+{"Action":"pass","Package":"muster/x","Test":"TestA"}
+{"Action":"run","Package":"muster/x","Test":"TestB"}
+{"Action":"output","Package":"muster/x","Test":"TestB","Output":"panic: boom\n"}
+{"Action":"output","Package":"muster/x","Test":"TestB","Output":"goroutine 7 [running]:\n"}
+` + fails, said: "FAIL\tmuster/x\tTestB has not ended\npanic: boom\n", printed: "goroutine 7 [running]:\n"},
+		{name: "a race after the last test", in: passed[:strings.Index(passed, `{"Action":"output","Package":"muster/x","Output":"PASS`)] +
+			`{"Action":"output","Package":"muster/x","Output":"testing: race detected outside of test execution\n"}
+` + fails, said: "FAIL\tmuster/x, none of whose tests failed\ntesting: race detected outside of test execution\nFAIL\tmuster/x\t0.1s\n",
+			printed: "race detected"},
+		{name: "a test that failed is said once", in: broken,
+			said: "FAIL\tmuster/x\tTestC\n    c_test.go:1: got 1, want 2\n", printed: "got 1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out strings.Builder
+			r := newReport(&out)
+			if err := r.read(strings.NewReader(tt.in)); err != nil {
+				t.Fatal(err)
+			}
+			if !r.failed || !strings.Contains(out.String(), tt.printed) {
+				t.Errorf("printed %q, failed %v; want %q in it, and failed", out.String(), r.failed, tt.printed)
+			}
+			out.Reset()
+			r.again()
+			if out.String() != tt.said {
+				t.Errorf("said %q, want %q", out.String(), tt.said)
+			}
+		})
 	}
 }
