@@ -80,6 +80,8 @@ type Fault struct {
 	DelayMS int `json:"delay_ms,omitempty"`
 	// At is one of the moments above, for faults of the gateway.
 	At string `json:"at,omitempty"`
+	// Shard limits a fault at one of the last three moments to sessions of that shard.
+	Shard *int `json:"shard,omitempty"`
 	// Resumable is the d of op 9.
 	Resumable bool `json:"resumable,omitempty"`
 	// Struck is how often it did.
@@ -109,6 +111,9 @@ func (f *Fault) validate() error {
 		}
 	default:
 		return fmt.Errorf("no such fault: kind %q", f.Kind)
+	}
+	if f.Shard != nil && !slices.Contains([]string{AtIdentify, AtReady, AtNow}, f.At) {
+		return fmt.Errorf("fault %s: there is no shard at %q yet", f.Kind, f.At)
 	}
 	if f.Share < 0 || f.Share > 1 || f.Count < 0 || f.DelayMS < 0 || f.RetryAfter < 0 {
 		return fmt.Errorf("fault %s: share is 0 to 1, the other numbers are not negative", f.Kind)
@@ -141,6 +146,10 @@ func (f *Fault) defaults() {
 func (f *Fault) retryAfter() time.Duration { return time.Duration(f.RetryAfter * float64(time.Second)) }
 
 func (f *Fault) delay() time.Duration { return time.Duration(f.DelayMS) * time.Millisecond }
+
+// hits reports whether f is about sessions of shard, which is negative where it is not
+// known.
+func (f *Fault) hits(shard int) bool { return f.Shard == nil || *f.Shard == shard }
 
 // picks reports whether f is about requests of method to pattern.
 func (f *Fault) picks(method, pattern string) bool {

@@ -54,6 +54,8 @@ type gateway struct {
 	sessions  map[string]*session
 	order     []string // session ids, oldest first
 	lastID    map[int]time.Time
+	shards    int // recommended; fewer are refused
+	overlaps  int
 	starts    int
 	startsEnd time.Time
 	wg        sync.WaitGroup
@@ -92,14 +94,14 @@ func newGateway(s *Server) *gateway {
 		conns:    map[*gatewayConn]struct{}{},
 		sessions: map[string]*session{},
 		lastID:   map[int]time.Time{},
+		shards:   s.cfg.Shards,
 	}
 }
 
 // connected returns the number of sessions that are there.
-func (g *gateway) connected() int {
+func (g *gateway) connected() (n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := 0
 	for _, sess := range g.sessions {
 		if sess.conn != nil {
 			n++
@@ -161,6 +163,12 @@ func (g *gateway) adopt(c *gatewayConn, id string, in identify) *session {
 	defer g.mu.Unlock()
 	if len(g.order) >= maxSessions {
 		g.forget(g.order[0])
+	}
+	for _, other := range g.sessions {
+		if other.conn != nil && other.shard == in.Shard {
+			g.overlaps++
+			break
+		}
 	}
 	sess := &session{id: id, token: in.Token, shard: in.Shard, intents: in.Intents, conn: c}
 	g.sessions[id] = sess
@@ -256,6 +264,20 @@ func (s *Server) Shards() (list [][2]int) {
 	return list
 }
 
+// SetShards makes n the number of shards that is recommended from now on, and the least
+// that is accepted. Sessions that stand are left alone, as Discord does.
+func (s *Server) SetShards(n int) {
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	s.gate.shards = max(n, 1)
+}
+
+func (g *gateway) recommended() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shards
+}
+
 // dispatch sends an event of a guild, or of a DM if guildID is "", to every
 // session of the shard it belongs to that accept takes, and returns how many of these
 // are connected: others get it when they resume.
@@ -313,12 +335,24 @@ func (g *gateway) dispatchMessage(event, guildID string, m Message) {
 	})
 }
 
-// strikeNow does f to every open connection.
+// strikeNow does f to every open connection, or those of its shard.
 func (g *gateway) strikeNow(f Fault) {
 	g.mu.Lock()
+	shards := map[*gatewayConn]int{}
+	for _, sess := range g.sessions {
+		if sess.conn != nil {
+			shards[sess.conn] = sess.shard[0]
+		}
+	}
 	conns := make([]*gatewayConn, 0, len(g.conns))
 	for c := range g.conns {
-		conns = append(conns, c)
+		shard, known := shards[c]
+		if !known {
+			shard = -1
+		}
+		if f.hits(shard) {
+			conns = append(conns, c)
+		}
 	}
 	g.mu.Unlock()
 	for _, c := range conns {

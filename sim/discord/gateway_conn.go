@@ -115,7 +115,7 @@ func (c *gatewayConn) talk(f Fault, struck bool) {
 		c.suffer(f)
 	}
 	c.sendOp(opHello, map[string]any{"heartbeat_interval": c.g.s.cfg.HeartbeatInterval.Milliseconds(), "_trace": []string{}})
-	c.strike(AtHello)
+	c.strike(AtHello, -1)
 	if !validVersion(c.version) {
 		c.close(4012)
 	}
@@ -195,7 +195,7 @@ func (c *gatewayConn) identify(data json.RawMessage) {
 		c.close(code)
 		return
 	}
-	if c.strike(AtIdentify) {
+	if c.strike(AtIdentify, in.Shard[0]) {
 		return
 	}
 	ok, dead := c.g.mayIdentify(in.Shard[0])
@@ -208,7 +208,7 @@ func (c *gatewayConn) identify(data json.RawMessage) {
 		return
 	}
 	c.welcome(in)
-	c.strike(AtReady)
+	c.strike(AtReady, in.Shard[0])
 }
 
 // refuse returns the close code for an IDENTIFY that cannot be accepted.
@@ -220,7 +220,7 @@ func (c *gatewayConn) refuse(in identify) int {
 		return 4004
 	case in.Shard[1] < 1 || in.Shard[0] < 0 || in.Shard[0] >= in.Shard[1]:
 		return 4010
-	case in.Shard[1] < c.g.s.cfg.Shards:
+	case in.Shard[1] < c.g.recommended():
 		return 4011
 	case in.Intents&^allIntents != 0:
 		return 4013
@@ -294,7 +294,7 @@ func (c *gatewayConn) resume(data json.RawMessage) {
 		c.close(4005)
 		return
 	}
-	if c.strike(AtIdentify) {
+	if c.strike(AtIdentify, -1) {
 		return
 	}
 	if c.sess = c.g.resume(c, in); c.sess == nil {
@@ -303,5 +303,5 @@ func (c *gatewayConn) resume(data json.RawMessage) {
 	}
 	c.g.event(c.sess, "RESUMED", map[string]any{"_trace": []string{}})
 	s.hub.publish("gateway", map[string]any{"connected": c.g.connected()})
-	c.strike(AtReady)
+	c.strike(AtReady, c.sess.shard[0])
 }

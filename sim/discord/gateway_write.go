@@ -77,9 +77,9 @@ func (c *gatewayConn) drop() {
 }
 
 // strike does a fault of the moment and reports whether the usual course of
-// things is over.
-func (c *gatewayConn) strike(moment string) bool {
-	f, struck := c.g.s.faults.strike(func(f *Fault) bool { return f.At == moment })
+// things is over. A negative shard is not known yet.
+func (c *gatewayConn) strike(moment string, shard int) bool {
+	f, struck := c.g.s.faults.strike(func(f *Fault) bool { return f.At == moment && f.hits(shard) })
 	return struck && c.suffer(f)
 }
 

@@ -26,7 +26,7 @@ func (s *Server) gatewayURL(r *http.Request) string {
 func (s *Server) getGatewayBot(c *call) (reply, *apiError) {
 	total, remaining, reset := s.gate.startLimit()
 	return reply{body: map[string]any{
-		"url": s.gatewayURL(c.r), "shards": s.cfg.Shards,
+		"url": s.gatewayURL(c.r), "shards": s.gate.recommended(),
 		"session_start_limit": map[string]any{
 			"total": total, "remaining": remaining, "reset_after": reset.Milliseconds(), "max_concurrency": s.cfg.MaxConcurrency,
 		},

@@ -172,6 +172,9 @@ type Stats struct {
 	RateLimited int `json:"rate_limited"`
 	// Missed is interactions without a response in time.
 	Missed int `json:"missed"`
+	// Overlaps is sessions that began while another one of the same shard was connected:
+	// allowed, but each hears everything.
+	Overlaps int `json:"overlaps"`
 	// Doubled is interactions that went to more than one session.
 	Doubled int `json:"doubled"`
 	// Deduplicated is messages not made again thanks to their nonce.
@@ -181,10 +184,13 @@ type Stats struct {
 // Stats returns the counters so far.
 func (s *Server) Stats() Stats {
 	connected := s.gate.connected()
+	s.gate.mu.Lock()
+	overlaps := s.gate.overlaps
+	s.gate.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := s.stats
-	out.Connected = connected
+	out.Connected, out.Overlaps = connected, overlaps
 	out.Routes = make(map[string]int, len(s.stats.Routes))
 	for k, v := range s.stats.Routes {
 		out.Routes[k] = v
