@@ -68,7 +68,7 @@ type Config struct {
 	IdentifyEvery time.Duration // between two IDENTIFYs; 5 s, Discord's rule
 	ReconnectMin  time.Duration // first delay after a lost connection; 1 s
 	ReconnectMax  time.Duration // largest; 1 min
-	ShardsEvery   time.Duration // between two signs of life to other bots; 2 s
+	ShardsEvery   time.Duration // between two looks at other bots; 500 ms
 	Poll          time.Duration // between looks at the outbox without a nudge; 1 s
 	// AlertsPerSecond bounds the requests that alerts may take of Discord's 50 a
 	// second; 25.
@@ -92,7 +92,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.IdentifyEvery, 5*time.Second)
 	orDefault(&c.ReconnectMin, time.Second)
 	orDefault(&c.ReconnectMax, time.Minute)
-	orDefault(&c.ShardsEvery, 2*time.Second)
+	orDefault(&c.ShardsEvery, 500*time.Millisecond)
 	orDefault(&c.Poll, time.Second)
 	if c.AlertsPerSecond <= 0 {
 		c.AlertsPerSecond = alertsPerSec
@@ -255,18 +255,19 @@ func (b *Bot) drain() {
 	}
 }
 
-// Ready returns why nothing can be heard of Discord now; nil if a gateway session
-// stands, or if other processes have all shards and this one stands by. It does not block and is safe to call while Run runs.
+// Ready returns why something cannot be heard of Discord here that should be; nil if each
+// shard of this process has its gateway session, or if other processes have all shards
+// and this one stands by. It does not block and is safe to call while Run runs.
 func (b *Bot) Ready(context.Context) error {
-	switch refused := b.refused.Load(); {
-	case refused != nil:
+	if refused := b.refused.Load(); refused != nil {
 		return refused
 	}
-	if since, standby := b.shards.state(); since.IsZero() && !standby {
-		return errNotConnected
-	}
-	return nil
+	return b.shards.lacking()
 }
+
+// StandsBy says that this process is ready and waits for shards of others, "" if it has
+// some. It is as safe to call as Ready.
+func (b *Bot) StandsBy() string { return b.shards.standsBy() }
 
 var errNotConnected = errors.New("not connected to Discord")
 

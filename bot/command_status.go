@@ -82,7 +82,7 @@ func holes(gaps []event.Gap, now time.Time) string {
 }
 
 func (b *Bot) selfLine(now time.Time) string {
-	since, _ := b.shards.state()
+	since := b.shards.since()
 	if since.IsZero() {
 		return "Bot: reconnecting to Discord."
 	}

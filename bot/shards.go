@@ -16,9 +16,13 @@ import (
 
 // A ShardStore is where bot processes learn of each other.
 type ShardStore interface {
-	// ShareShards notes that process me is there, and returns how many are that were seen
-	// within life, and by how many shards all of them go.
-	ShareShards(ctx context.Context, me int64, want int, exact bool, life time.Duration) (shards, bots int, err error)
+	// SetShards makes n the number of shards that all processes go by; unless exact, only
+	// if it is larger than the one before.
+	SetShards(ctx context.Context, n int, exact bool) error
+	// ShareShards notes that process me is there. It returns how many are that were seen
+	// within life, how many of them have a smaller number, and what SetShards has set, 0
+	// before.
+	ShareShards(ctx context.Context, me int64, life time.Duration) (shards, bots, before int, err error)
 	LeaveShards(ctx context.Context, me int64) error
 }
 
@@ -30,18 +34,20 @@ type shardSet struct {
 	b      *Bot
 	locker lease.Locker
 	alone  bool  // there are no other processes
-	me     int64 // tells this process from others
+	me     int64 // tells this process from others; later ones have larger numbers
 
 	mu      sync.Mutex
-	changed chan struct{} // closed and made anew when one of the following changes
-	share   int
-	bots    int
+	changed chan struct{}              // closed and made anew when one of the following changes
+	shards  int                        // how many there are, 0 before that is known
+	share   int                        // how many of them this process is to have
 	held    map[int]context.CancelFunc // by shard: gives it up
 	up      map[int]time.Time          // since when the session is ready
+
+	shedAt time.Time // when a shard was handed over last; of hold alone
 }
 
 func newShardSet(b *Bot) *shardSet {
-	s := &shardSet{b: b, locker: b.cfg.Locker, me: 1 + rand.Int64N(1<<62), changed: make(chan struct{}),
+	s := &shardSet{b: b, locker: b.cfg.Locker, me: time.Now().UnixMilli()<<20 | rand.Int64N(1<<20), changed: make(chan struct{}),
 		held: map[int]context.CancelFunc{}, up: map[int]time.Time{}}
 	if s.locker == nil {
 		s.locker, s.alone = lease.NewMemory(), true
@@ -55,31 +61,56 @@ var errOtherCount = errors.New("another number of shards")
 // run keeps this process's shards until ctx ends (nil) or Discord forbids it
 // (*FatalError).
 func (s *shardSet) run(ctx context.Context) error {
-	want, err := s.recommended(ctx)
-	if err != nil || ctx.Err() != nil {
-		return err
-	}
-	defer s.leave()
-	for ctx.Err() == nil {
-		n, ok := s.plan(ctx, want)
-		if !ok {
-			return nil
-		}
-		want = n
-		s.b.log.Info("shards", "count", n, "share", s.shareNow())
-		if err := s.hold(ctx, n); err != nil && !errors.Is(err, errOtherCount) {
+	want := s.b.cfg.Shards
+	if want == 0 {
+		n, err := s.recommended(ctx)
+		if err != nil || ctx.Err() != nil {
 			return err
 		}
+		want = n
 	}
-	return nil
+	defer s.leave()
+	exact := s.b.cfg.Shards > 0
+	for {
+		n := s.plan(ctx, want, exact)
+		if ctx.Err() != nil {
+			return nil
+		}
+		s.b.log.Info("shards", "count", n, "share", s.shareNow())
+		err := s.hold(ctx, n)
+		if ctx.Err() != nil && fatalGateway(err) == nil {
+			return nil
+		}
+		want, exact = 0, false
+		if !errors.Is(err, errOtherCount) {
+			if want, err = s.more(ctx, n, err); err != nil {
+				return err
+			}
+		}
+	}
 }
 
-// recommended returns how many shards there are to be: as configured, or as Discord
-// says.
-func (s *shardSet) recommended(ctx context.Context) (int, error) {
-	if n := s.b.cfg.Shards; n > 0 {
-		return n, nil
+// more returns by how many shards to go when err, a *FatalError, says that n are not
+// right; err if Discord recommends no more than that.
+func (s *shardSet) more(ctx context.Context, n int, err error) (int, error) {
+	fatal := fatalGateway(err)
+	if fatal == nil || fatal.Code != closeInvalidShard && fatal.Code != closeTooFewShards {
+		return 0, err
 	}
+	want, askErr := s.recommended(ctx)
+	if askErr != nil || want <= n {
+		return 0, errors.Join(askErr, err)
+	}
+	log := s.b.log.Warn
+	if s.b.cfg.Shards > 0 {
+		log = s.b.log.Error // somebody must change the setting
+	}
+	log("discord wants more shards, all bots go by its recommendation", "had", n, "recommended", want, "set", s.b.cfg.Shards)
+	return want, nil
+}
+
+// recommended returns how many shards there are to be as Discord says.
+func (s *shardSet) recommended(ctx context.Context) (int, error) {
 	for delay := s.b.cfg.ReconnectMin; ; delay = min(2*delay, s.b.cfg.ReconnectMax) {
 		g, err := s.b.rest.gatewayBot(ctx)
 		if err == nil {
@@ -98,39 +129,51 @@ func (s *shardSet) recommended(ctx context.Context) (int, error) {
 	}
 }
 
-// leastShardsLife is how long a process may say nothing, at least, before it is gone.
-const leastShardsLife = 6 * time.Second
+// leastShardsLife is how long a process may say nothing, at least, before it is gone:
+// somewhat longer than its leases last.
+const leastShardsLife = 4 * time.Second
 
 // maxShards bounds what is believed of an answer.
 const maxShards = 10_000
 
-// plan tells the others that this process is there and sets its share; false: ctx has
-// ended first.
-func (s *shardSet) plan(ctx context.Context, want int) (shards int, ok bool) {
+// plan tells the others that this process is there and by how many shards it wants all to
+// go, 0 for what they go by, and returns how many it is. It tries until ctx ends.
+func (s *shardSet) plan(ctx context.Context, want int, exact bool) (shards int) {
 	for {
-		shards, err := s.planOnce(ctx, want)
+		shards, err := s.planOnce(ctx, want, exact)
 		if err == nil {
-			return shards, true
+			return shards
 		}
 		s.b.log.Warn("other bots not heard of, trying again", "err", err)
 		if backoff.Sleep(ctx, s.b.cfg.ShardsEvery) != nil {
-			return 0, false
+			return 0
 		}
 	}
 }
 
-func (s *shardSet) planOnce(ctx context.Context, want int) (shards int, err error) {
-	shards, bots := want, 1
+func (s *shardSet) planOnce(ctx context.Context, want int, exact bool) (shards int, err error) {
+	shards, bots, before := want, 1, 0
 	if !s.alone {
-		if shards, bots, err = s.b.cfg.Store.ShareShards(ctx, s.me, want, s.b.cfg.Shards > 0, max(3*s.b.cfg.ShardsEvery, leastShardsLife)); err != nil {
+		if want > 0 {
+			if err := s.b.cfg.Store.SetShards(ctx, want, exact); err != nil {
+				return 0, err
+			}
+		}
+		shards, bots, before, err = s.b.cfg.Store.ShareShards(ctx, s.me, max(3*s.b.cfg.ShardsEvery, leastShardsLife))
+		switch {
+		case err != nil:
 			return 0, err
+		case shards < 1:
+			return 0, errors.New("the number of shards is gone from the store")
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bots = max(bots, 1)
-	if share := (shards + s.bots - 1) / s.bots; share != s.share {
-		s.share = share
+	bots = max(bots, 1)
+	// Of five shards three processes have two, two and one: later ones come off worse, so
+	// that few shards move when one joins.
+	if share := (shards - before + bots - 1) / bots; share != s.share || shards != s.shards {
+		s.shards, s.share = shards, share
 		s.notify()
 	}
 	return shards, nil
@@ -148,175 +191,37 @@ func (s *shardSet) leave() {
 	}
 }
 
-// hold keeps this process's share of n shards until ctx ends, n changes
+// hold keeps this process's share of n shards until ctx ends, all go by another number
 // (errOtherCount), or a *FatalError.
 func (s *shardSet) hold(ctx context.Context, n int) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range n {
 		g.Go(func() error { return s.shard(ctx, i, n) })
 	}
-	g.Go(func() error {
-		for backoff.Sleep(ctx, s.b.cfg.ShardsEvery) == nil {
-			now, err := s.planOnce(ctx, n)
-			switch {
-			case ctx.Err() != nil:
-			case err != nil: // the leases say who has what
-				s.b.log.Warn("other bots not heard of, what is held stays", "err", err)
-			case now != n:
-				return errOtherCount
-			default:
-				s.shed()
-			}
-		}
-		return nil
-	})
+	if !s.alone {
+		g.Go(func() error { return s.follow(ctx, n) })
+	}
 	return g.Wait()
 }
 
-// shard keeps shard i of n whenever it is this process's to have.
-func (s *shardSet) shard(ctx context.Context, i, n int) error {
-	name := fmt.Sprintf("bot.shard.%d.%d", n, i)
-	for ctx.Err() == nil {
-		room, stop := s.room(ctx)
-		held, err := s.locker.Acquire(room, name)
-		full := room.Err() != nil
-		stop()
+// follow learns what others do, and gives them what is theirs. What this process wanted
+// it said when it started: if it went on saying so, two that are set to different numbers
+// would each go by its own.
+func (s *shardSet) follow(ctx context.Context, n int) error {
+	for backoff.Sleep(ctx, s.b.cfg.ShardsEvery) == nil {
+		now, err := s.planOnce(ctx, 0, false)
 		switch {
-		case errors.Is(err, lease.ErrClosed):
-			return nil
-		case err != nil && !full:
-			s.b.log.Warn("shard not asked for, trying again", "shard", i, "err", err)
-			_ = backoff.Sleep(ctx, time.Second) // or ctx has ended
-		}
-		if err != nil {
-			continue
-		}
-		mine, giveUp := context.WithCancel(ctx)
-		if s.take(i, giveUp) {
-			s.b.log.Info("shard taken", "shard", i, "of", n)
-			last := make(chan lease.Lease, 1)
-			go func() {
-				defer giveUp()
-				last <- s.watch(mine, name, held)
-			}()
-			err = (&supervisor{b: s.b, set: s, shard: i, shards: n}).run(mine)
-			giveUp()
-			held = <-last
-			s.drop(i)
-		}
-		giveUp()
-		held.Release()
-		if err != nil {
-			return err
+		case ctx.Err() != nil:
+		case err != nil: // the leases say who has what
+			s.b.log.Warn("other bots not heard of, what is held stays", "err", err)
+		case now != n:
+			return errOtherCount
+		default:
+			s.shed()
 		}
 	}
+	s.leave() // others may take what is given up while sessions are being ended here
 	return nil
-}
-
-// watch returns when the lease called name is another's, or ctx ends, with the one that
-// was held last. While the lease service is away a session goes on: nobody else can
-// take the shard then, and people want answers. Should another process have it all the same, an
-// interaction is answered by both, of which Discord takes one (40060).
-func (s *shardSet) watch(ctx context.Context, name string, held lease.Lease) lease.Lease {
-	for {
-		select {
-		case <-ctx.Done():
-			return held
-		case <-held.Lost():
-		}
-		if s.b.cfg.LockerReady == nil {
-			return held
-		}
-		for s.b.cfg.LockerReady(ctx) != nil {
-			if backoff.Sleep(ctx, time.Second) != nil {
-				return held
-			}
-		}
-		try, stop := context.WithTimeout(ctx, reacquireWithin)
-		again, err := s.locker.Acquire(try, name)
-		stop()
-		if err != nil {
-			s.b.log.Warn("shard lost to another bot", "lease", name)
-			return held
-		}
-		held = again
-	}
-}
-
-// reacquireWithin is how long a lease may take that nobody else has.
-const reacquireWithin = 5 * time.Second
-
-// room returns a context that ends when this process has all that it may have. It
-// returns when there is room.
-func (s *shardSet) room(ctx context.Context) (context.Context, context.CancelFunc) {
-	for {
-		s.mu.Lock()
-		free, changed := len(s.held) < s.share, s.changed
-		s.mu.Unlock()
-		if free {
-			break
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx, func() {}
-		}
-	}
-	room, stop := context.WithCancel(ctx)
-	go func() {
-		for {
-			s.mu.Lock()
-			free, changed := len(s.held) < s.share, s.changed
-			s.mu.Unlock()
-			if !free {
-				stop()
-				return
-			}
-			select {
-			case <-changed:
-			case <-room.Done():
-				return
-			}
-		}
-	}()
-	return room, stop
-}
-
-// take notes that shard i is held; false: others were, and they are enough.
-func (s *shardSet) take(i int, giveUp context.CancelFunc) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.held) >= s.share {
-		return false
-	}
-	s.held[i] = giveUp
-	s.b.metrics.shards.Set(float64(len(s.held)))
-	s.notify()
-	return true
-}
-
-func (s *shardSet) drop(i int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.held, i)
-	s.b.metrics.shards.Set(float64(len(s.held)))
-	s.notify()
-}
-
-// shed gives one shard up if there are more than the share: whoever gets it needs some
-// seconds to identify.
-func (s *shardSet) shed() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.held) <= s.share {
-		return
-	}
-	last := -1
-	for i := range s.held {
-		last = max(last, i)
-	}
-	s.b.log.Info("shard handed over to another bot", "shard", last)
-	s.held[last]()
 }
 
 // notify wakes whoever waits for a change. It needs s.mu.
@@ -331,38 +236,8 @@ func (s *shardSet) shareNow() int {
 	return s.share
 }
 
-// turn waits until shard may IDENTIFY: max_concurrency of them may within
-// Config.IdentifyEvery, over all processes, by the remainder of their number (discord notes 5). The
-// caller calls identified once it has sent it, or unused.
-func (s *shardSet) turn(ctx context.Context, shard, concurrency int) (identified, unused func(), err error) {
-	held, err := s.locker.Acquire(ctx, fmt.Sprintf("bot.identify.%d", shard%max(concurrency, 1)))
-	if err != nil {
-		return nil, nil, fmt.Errorf("turn to identify: %w", err)
-	}
-	var once sync.Once
-	identified = func() { once.Do(func() { time.AfterFunc(s.b.cfg.IdentifyEvery, held.Release) }) }
-	unused = func() { once.Do(held.Release) }
-	return identified, unused, nil
-}
-
-// setUp notes that a shard's session is ready, setDown that it is not any more.
-func (s *shardSet) setUp(shard int, since time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.up[shard] = since
-	s.b.metrics.connected.Set(float64(len(s.up)))
-}
-
-func (s *shardSet) setDown(shard int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.up, shard)
-	s.b.metrics.connected.Set(float64(len(s.up)))
-}
-
-// state returns since when something can be heard of Discord, zero if nothing can, and
-// whether that is how it should be: other processes hold all shards.
-func (s *shardSet) state() (since time.Time, standby bool) {
+// since returns since when something can be heard of Discord here, zero if nothing can.
+func (s *shardSet) since() (since time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.up {
@@ -370,5 +245,32 @@ func (s *shardSet) state() (since time.Time, standby bool) {
 			since = t
 		}
 	}
-	return since, len(s.held) == 0 && s.bots > 1
+	return since
+}
+
+// lacking returns why this process does not do its part: nil if each shard of its share
+// has a session that is ready, or if it is to have none.
+func (s *shardSet) lacking() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch up := len(s.up); {
+	case s.shards == 0 || up == 0 && s.share > 0:
+		return errNotConnected
+	case up < max(s.share, len(s.held)):
+		return fmt.Errorf("%w with %d of %d shards", errNotConnected, max(s.share, len(s.held))-up, max(s.share, len(s.held)))
+	}
+	return nil
+}
+
+// standsBy says what a process waits for that has no shard to keep, "" for others.
+func (s *shardSet) standsBy() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.shards == 0 || s.share > 0 || len(s.held) > 0:
+		return ""
+	case s.shards == 1:
+		return "standing by, another bot is connected"
+	}
+	return fmt.Sprintf("standing by, other bots have all %d shards", s.shards)
 }

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -154,7 +155,8 @@ func TestBotsShareTheShardsAndTakeOverThoseOfOneThatEnds(t *testing.T) {
 	f.holds(map[*Bot]int{first: 2, second: 2})
 	f.answers()
 	third, stopThird := f.member(nil)
-	f.until("three share four", func() bool { return len(f.sim.Shards()) == 4 && third.Ready(t.Context()) == nil })
+	f.holds(map[*Bot]int{first: 2, second: 1, third: 1})
+	f.answers()
 	stopThird()
 	f.holds(map[*Bot]int{first: 2, second: 2})
 	stopFirst()
@@ -174,6 +176,10 @@ func TestABotTooManyStandsBy(t *testing.T) {
 	f.until("commands are registered", func() bool { return len(f.sim.Commands("")) > 0 })
 	second, _ := f.member(nil)
 	f.until("it stands by", func() bool { return second.Ready(t.Context()) == nil })
+	wants(t, second.StandsBy(), "another bot is connected")
+	if s := first.StandsBy(); s != "" {
+		t.Errorf("the first says that it stands by: %s", s)
+	}
 	if list := f.sim.Shards(); len(list) != 1 {
 		t.Errorf("sessions: %v", list)
 	}
@@ -206,31 +212,38 @@ func TestSessionsGoOnWhileTheLeaseServiceIsAway(t *testing.T) {
 }
 
 func TestALeaseThatAnotherHasEndsTheSession(t *testing.T) {
-	f := newFleet(t, checked)
-	first, _ := f.member(func(c *Config) { c.LockerReady = nil })
-	f.holds(map[*Bot]int{first: 1})
-	second, _ := f.member(func(c *Config) { c.LockerReady = nil })
-	f.until("it stands by", func() bool { return second.Ready(t.Context()) == nil })
-	f.until("the other one waits for the lease", func() bool { return second.shards.shareNow() == 1 })
-	before := f.sim.Stats().Identifies
-	f.locker.set(false) // the first one's time runs out
-	f.until("a session is made anew", func() bool { return f.sim.Stats().Identifies > before })
-	f.until("one of them has it", func() bool {
-		since, _ := first.shards.state()
-		other, _ := second.shards.state()
-		return since.IsZero() != other.IsZero() && len(f.sim.Shards()) == 1
-	})
-}
-
-// A process that starts with more shards tells the others.
-func TestANewNumberOfShardsIsTakenUpByAll(t *testing.T) {
-	f := newFleet(t, fourGuilds)
-	first, _ := f.member(nil)
-	f.holds(map[*Bot]int{first: 4})
-	second, _ := f.member(func(c *Config) { c.Shards = 6 })
-	f.holds(map[*Bot]int{first: 3, second: 3})
-	if list := f.sim.Shards(); slices.ContainsFunc(list, func(s [2]int) bool { return s[1] != 6 }) {
-		t.Errorf("sessions: %v", list)
+	for name, change := range map[string]func(*Config){
+		"a service that was never away":            nil,
+		"a service of which nobody says how it is": func(c *Config) { c.LockerReady = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t, checked)
+			first, _ := f.member(change)
+			f.holds(map[*Bot]int{first: 1})
+			taken := make(chan lease.Lease, 1)
+			ctx := f.ctx()
+			go func() {
+				l, err := f.locker.Memory.Acquire(ctx, "bot.shard.1.0")
+				if err != nil {
+					t.Error(err)
+				}
+				taken <- l
+			}()
+			var other lease.Lease
+			f.until("another has the lease", func() bool {
+				f.locker.set(false) // the first one's time runs out
+				select {
+				case other = <-taken:
+					return true
+				default:
+					return false
+				}
+			})
+			f.until("its session is over", func() bool { return len(f.sim.Shards()) == 0 })
+			f.until("it is not ready", func() bool { return errors.Is(first.Ready(ctx), errNotConnected) })
+			other.Release()
+			f.holds(map[*Bot]int{first: 1})
+		})
 	}
 }
 
@@ -245,17 +258,5 @@ func TestIdentifiesKeepDiscordsPaceAcrossProcesses(t *testing.T) {
 	f.holds(map[*Bot]int{first: 2, second: 2})
 	if strings.Contains(f.logs.String(), "invalid session") {
 		t.Errorf("an IDENTIFY came too soon")
-	}
-}
-
-func TestDropsOfShardsCostOneIdentifyEach(t *testing.T) {
-	const drops = 20
-	f := newFleet(t, fourGuilds)
-	f.fault(discord.Fault{Kind: discord.FaultDrop, At: discord.AtReady, Count: drops})
-	first, _ := f.member(nil)
-	f.until("all drops are over", func() bool { return len(f.sim.Faults()) == 0 })
-	f.holds(map[*Bot]int{first: 4})
-	if n := f.sim.Stats().Identifies; n != drops+4 {
-		t.Errorf("%d identifies for %d drops of four shards", n, drops)
 	}
 }

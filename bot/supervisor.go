@@ -102,6 +102,9 @@ func (s *supervisor) session(ctx context.Context) error {
 		return err
 	}
 	defer unused()
+	if _, err := s.admit(ctx); err != nil { // others have identified in the meantime
+		return err
+	}
 	d := &gatewayDialer{onHello: func() {
 		s.lastIdentify.Store(time.Now().UnixNano()) // discordgo identifies at once
 		s.b.metrics.identifies.Inc()
@@ -130,10 +133,13 @@ func (s *supervisor) admit(ctx context.Context) (concurrency int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if l := g.Limit; l.Total > 0 && l.Remaining <= min(spareIdentifies, l.Total/100) {
+	l := g.Limit
+	concurrency = max(l.MaxConcurrency, 1)
+	// As many others may be about to send theirs.
+	if spare := min(spareIdentifies, l.Total/100) + concurrency - 1; l.Total > 0 && l.Remaining <= spare {
 		return 0, &budgetError{Wait: time.Duration(l.ResetAfter) * time.Millisecond}
 	}
-	return g.Limit.MaxConcurrency, nil
+	return concurrency, nil
 }
 
 // newSession returns a session that does nothing on its own: no reconnecting, no
@@ -208,14 +214,20 @@ func (s *supervisor) leave(conn *gatewayConn) {
 	}
 }
 
+// Close codes after which another number of shards may help.
+const (
+	closeInvalidShard = 4010
+	closeTooFewShards = 4011
+)
+
 // fatalCodes are the close codes after which nobody may come back (discord notes 6).
 var fatalCodes = map[int]string{
-	4004: "the bot token is not valid (setting discord token)",
-	4010: "the shard is not valid (setting discord shards)",
-	4011: "the bot is in too many guilds for so few shards: start it again without the setting discord shards, or with more",
-	4012: "the gateway version is not valid any more",
-	4013: "the intents are not valid",
-	4014: "an intent is not allowed for this application",
+	4004:              "the bot token is not valid (setting discord token)",
+	closeInvalidShard: "the shard is not valid (setting discord shards)",
+	closeTooFewShards: "the bot is in too many guilds for so few shards, and Discord recommends no more",
+	4012:              "the gateway version is not valid any more",
+	4013:              "the intents are not valid",
+	4014:              "an intent is not allowed for this application",
 }
 
 // fatalGateway returns the reason to stop, nil if err is none.
