@@ -17,10 +17,12 @@ import (
 )
 
 // A check says whether something the process depends on works; nil means yes. What is
-// aside is shown, and others are not held back by it.
+// aside is shown, and others are not held back by it. A note, unless nil or "", is shown
+// with what works.
 type check struct {
 	name  string
 	ask   func(ctx context.Context) error
+	note  func() string
 	aside bool
 }
 
@@ -81,6 +83,9 @@ func ready(current func() []check) http.Handler {
 		code := http.StatusOK
 		for _, c := range checks {
 			answer[c.name] = "ok"
+			if c.note != nil && c.note() != "" {
+				answer[c.name] = "ok: " + c.note()
+			}
 			if err := c.ask(ctx); err != nil {
 				answer[c.name] = err.Error()
 				if !c.aside {

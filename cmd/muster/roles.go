@@ -187,6 +187,6 @@ func buildBot(d *deps) (part, string, error) {
 		return part{}, "", asSetting(fmt.Errorf("MUSTER_DISCORD_TOKEN or MUSTER_DISCORD_URL: %w", err))
 	}
 	// The others go on without Discord.
-	d.ready = append(d.ready, check{name: "discord", ask: b.Ready, aside: !d.alone})
+	d.ready = append(d.ready, check{name: "discord", ask: b.Ready, note: b.StandsBy, aside: !d.alone})
 	return part{name: "bot", run: b.Run, optional: true}, "", nil
 }

@@ -102,17 +102,22 @@ func TestTwoBotsShareFourShardsWhicheverDies(t *testing.T) {
 	answers()
 
 	happens(5)
+	killed := time.Now()
 	if err := bots[0].cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = bots[0].wait(t)
 	happens(5)
 	holds("the second has all")
+	t.Logf("all sessions stand %v after SIGKILL", time.Since(killed).Round(10*time.Millisecond))
 	answers()
 
 	bots[0] = start(t, "muster", env, "bot")
 	until(t, "the second hands two over", func() bool { return handed(bots[1]) == 2 })
 	holds("both have two again")
+	if n := people.Stats().Overlaps; n != 0 {
+		t.Errorf("%d sessions began beside another one of their shard", n)
+	}
 	if err := bots[1].cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +130,20 @@ func TestTwoBotsShareFourShardsWhicheverDies(t *testing.T) {
 	}
 	until(t, "the first hands two back", func() bool { return handed(bots[0]) == 2 })
 	holds("both have two at the end")
+	answers()
+	began, overlaps := time.Now(), people.Stats().Overlaps
+	if err := bots[0].cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := bots[0].wait(t); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+	ended := time.Since(began)
+	holds("the second has all when the first has ended")
+	t.Logf("the first ended %v after SIGTERM, all sessions stand after %v", ended.Round(10*time.Millisecond), time.Since(began).Round(10*time.Millisecond))
+	if n := people.Stats().Overlaps - overlaps; n != 0 {
+		t.Errorf("%d sessions began beside another one of their shard", n)
+	}
 	answers()
 
 	db := storagetest.Raw(t, database)

@@ -107,6 +107,10 @@ func TestAPageIsReadyWithoutDiscordAndABotIsNot(t *testing.T) {
 	says(t, admin+"/readyz", 200, `"discord":"ok"`)
 
 	admin, at = onFreePort(t)
+	start(t, "muster", append(settings("", world, token, "MUSTER_DISCORD_URL="+people.URL(), at)[1:], shared...), "bot")
+	says(t, admin+"/readyz", 200, `"discord":"ok: standing by, another bot is connected"`)
+
+	admin, at = onFreePort(t)
 	wrong := startDiscord(t)
 	start(t, "muster", append(settings("", world, "MUSTER_DISCORD_TOKEN=another-token", "MUSTER_DISCORD_URL="+wrong.URL(), at)[1:], shared...), "bot")
 	says(t, admin+"/readyz", 503, `refuses`)
