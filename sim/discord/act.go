@@ -65,7 +65,8 @@ type CommandInput struct {
 	// Channel is an id or a guild channel's name; empty is the DM with the
 	// bot.
 	Channel string `json:"channel,omitempty"`
-	// Text is such as "/watch add player:Kestrel".
+	// Text is such as "/watch add player:Kestrel", with the names of the user's
+	// language or the commands' own.
 	Text string `json:"text"`
 	// Values replace what the text says for options of these names, as
 	// picking an autocompletion does whose value is not its name.
@@ -119,7 +120,9 @@ func (s *Server) OnPerson(ctx context.Context, in PersonInput) (Answer, error) {
 		return Answer{}, err
 	}
 	all := s.visible(u, ch)
-	at := slices.IndexFunc(all, func(c Command) bool { return c.Type == commandOnUser && c.Name == in.Name })
+	at := slices.IndexFunc(all, func(c Command) bool {
+		return c.Type == commandOnUser && (c.Name == in.Name || c.in(u.locale()).Name == in.Name)
+	})
 	if at < 0 {
 		s.mu.Unlock()
 		return Answer{}, fmt.Errorf("there is no such command in the menu of a person: %s", in.Name)
@@ -128,9 +131,9 @@ func (s *Server) OnPerson(ctx context.Context, in PersonInput) (Answer, error) {
 	if g := s.world.guild(ch.GuildID); g != nil {
 		members[target.ID] = member(g, *target)
 	}
-	data := map[string]any{"id": all[at].ID, "name": in.Name, "type": commandOnUser, "target_id": target.ID,
+	data := map[string]any{"id": all[at].ID, "name": all[at].Name, "type": commandOnUser, "target_id": target.ID,
 		"resolved": map[string]any{"users": users, "members": members}}
-	i := &interaction{kind: interactionCommand, user: *u, channelID: ch.ID, guildID: ch.GuildID, name: in.Name}
+	i := &interaction{kind: interactionCommand, user: *u, channelID: ch.ID, guildID: ch.GuildID, name: all[at].Name}
 	s.mu.Unlock()
 	return s.interact(ctx, i, data, false)
 }
@@ -146,7 +149,7 @@ func (s *Server) prepare(in CommandInput, completing bool) (*interaction, map[st
 	if err != nil {
 		return nil, nil, err
 	}
-	p, ok := parse(s.visible(u, ch), in.Text)
+	p, ok := parseAs(u, s.visible(u, ch), in.Text)
 	if !ok {
 		return nil, nil, fmt.Errorf("there is no such command: %s", in.Text)
 	}
@@ -161,14 +164,14 @@ func (s *Server) prepare(in CommandInput, completing bool) (*interaction, map[st
 	if err != nil {
 		return nil, nil, err
 	}
-	data := map[string]any{"id": p.command.ID, "name": p.command.Name, "type": 1, "options": options}
+	data := map[string]any{"id": p.command.ID, "name": p.command.sent, "type": 1, "options": options}
 	if p.command.GuildID != "" {
 		data["guild_id"] = p.command.GuildID
 	}
 	if r := s.resolved(p, options, ch.GuildID); r != nil {
 		data["resolved"] = r
 	}
-	return &interaction{kind: kind, user: *u, channelID: ch.ID, guildID: ch.GuildID, name: p.leaf()}, data, nil
+	return &interaction{kind: kind, user: *u, channelID: ch.ID, guildID: ch.GuildID, name: p.sentLeaf()}, data, nil
 }
 
 // resolved renders the users, roles and channels that options name.
@@ -310,7 +313,7 @@ func (s *Server) expire(i *interaction) bool {
 func (s *Server) interactionEvent(i *interaction, data map[string]any) map[string]any {
 	ev := map[string]any{
 		"id": i.id, "application_id": s.cfg.AppID, "type": i.kind, "token": i.token, "version": 1, "data": data,
-		"channel_id": i.channelID, "locale": "en-US", "entitlements": []any{}, "entitlement_sku_ids": []any{},
+		"channel_id": i.channelID, "locale": i.user.locale(), "entitlements": []any{}, "entitlement_sku_ids": []any{},
 		"app_permissions": "442368", "attachment_size_limit": 10485760,
 	}
 	if ch := s.world.channels[i.channelID]; ch != nil {
@@ -326,8 +329,8 @@ func (s *Server) interactionEvent(i *interaction, data map[string]any) map[strin
 		return ev
 	}
 	// In a guild the user is inside the member, and only there (notes 3.6).
-	ev["guild_id"], ev["guild_locale"], ev["context"] = g.ID, "en-US", 0
-	ev["guild"] = map[string]any{"id": g.ID, "locale": "en-US", "features": []string{}}
+	ev["guild_id"], ev["guild_locale"], ev["context"] = g.ID, g.locale(), 0
+	ev["guild"] = map[string]any{"id": g.ID, "locale": g.locale(), "features": []string{}}
 	ev["member"] = member(g, i.user)
 	ev["authorizing_integration_owners"] = map[string]string{"0": g.ID}
 	if i.userOnly {

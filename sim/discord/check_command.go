@@ -46,7 +46,10 @@ func (c *checker) command(path []string, m map[string]any, edit, userInstall boo
 	if kind == 1 && (!edit || m["description"] != nil) {
 		c.text(path, m, "description", 1, 100)
 	}
-	size := textSize(m, "name", "description") + c.options(path, m)
+	if kind == 1 {
+		c.localizations(path, m, "description_localizations", 100, nil)
+	}
+	size := localizedSize(m, "name", "description") + c.options(path, m)
 	if size > maxCommandSize {
 		c.add(path, "APPLICATION_COMMAND_TOO_LARGE", "Command exceeds maximum size (%d)", maxCommandSize)
 	}
@@ -60,20 +63,22 @@ func (c *checker) command(path []string, m map[string]any, edit, userInstall boo
 // commandName checks a name; those of chat commands and options are in lower
 // case and have no spaces.
 func (c *checker) commandName(path []string, m map[string]any, chat bool) {
-	name := c.text(path, m, "name", 1, 32)
-	if name == "" || !chat {
-		return
+	valid := func(path []string, name string) {
+		if chat && (!commandName.MatchString(name) || strings.ContainsFunc(name, func(r rune) bool { return unicode.ToLower(r) != r })) {
+			c.add(path, "APPLICATION_COMMAND_INVALID_NAME", "Command name is invalid")
+		}
 	}
-	if !commandName.MatchString(name) || strings.ContainsFunc(name, func(r rune) bool { return unicode.ToLower(r) != r }) {
-		c.add(at(path, "name"), "APPLICATION_COMMAND_INVALID_NAME", "Command name is invalid")
+	if name := c.text(path, m, "name", 1, 32); name != "" {
+		valid(at(path, "name"), name)
 	}
+	c.localizations(path, m, "name_localizations", 32, valid)
 }
 
 // options checks the options of a command or subcommand and returns their
 // size in characters.
 func (c *checker) options(path []string, m map[string]any) int {
 	size, optionalSeen, nested, plainSeen := 0, false, false, false
-	names := map[string]bool{}
+	var names nameSet
 	for i, v := range c.list(path, m, "options", maxOptions) {
 		p := at(path, "options", i)
 		o, ok := c.object(p, v)
@@ -83,10 +88,8 @@ func (c *checker) options(path []string, m map[string]any) int {
 		size += c.option(p, o)
 		kind, _ := c.number(p, o, "type")
 		nested, plainSeen = nested || kind <= optionGroup, plainSeen || kind > optionGroup
-		if name, _ := o["name"].(string); names[name] {
-			c.add(at(p, "name"), "APPLICATION_COMMAND_OPTIONS_NAME_INVALID", "Option name is not unique")
-		} else {
-			names[name] = true
+		for _, locale := range names.taken(namesIn(o)) {
+			c.add(nameAt(p, locale), "APPLICATION_COMMAND_OPTIONS_NAME_INVALID", "Option name is not unique")
 		}
 		if isTrue(o, "required") && optionalSeen {
 			c.add(p, "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID", "Required options must be placed before non-required options")
@@ -109,7 +112,8 @@ func (c *checker) option(path []string, o map[string]any) int {
 	}
 	c.commandName(path, o, true)
 	c.text(path, o, "description", 1, 100)
-	size := textSize(o, "name", "description") + c.choices(path, o, "choices")
+	c.localizations(path, o, "description_localizations", 100, nil)
+	size := localizedSize(o, "name", "description") + c.choices(path, o, "choices")
 	choices, _ := o["choices"].([]any)
 	if isTrue(o, "autocomplete") {
 		if len(choices) > 0 {
@@ -139,7 +143,9 @@ func (c *checker) choices(path []string, o map[string]any, name string) int {
 			continue
 		}
 		c.known(p, choice, "name", "name_localizations", "value")
-		size += utf8.RuneCountInString(c.text(p, choice, "name", 1, 100))
+		c.text(p, choice, "name", 1, 100)
+		c.localizations(p, choice, "name_localizations", 100, nil)
+		size += localizedSize(choice, "name")
 		switch value := choice["value"].(type) {
 		case string:
 			c.text(p, choice, "value", 1, 100)

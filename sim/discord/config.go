@@ -3,6 +3,7 @@ package discord
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -201,10 +202,16 @@ func (c Config) Validate() error {
 		if err := claimID(seen, "user", u.ID); err != nil {
 			return err
 		}
+		if !slices.Contains(Locales(), u.locale()) {
+			return fmt.Errorf("user %s: discord has no such language: %q", u.ID, u.Locale)
+		}
 	}
 	for _, g := range c.Guilds {
 		if err := claimID(seen, "guild", g.ID); err != nil {
 			return err
+		}
+		if !slices.Contains(Locales(), g.locale()) {
+			return fmt.Errorf("guild %s: discord has no such language: %q", g.ID, g.Locale)
 		}
 		for _, ch := range g.Channels {
 			if err := claimID(seen, "channel", ch.ID); err != nil {

@@ -158,3 +158,25 @@ func TestAPersonTypesACommandWithAutocompletePressesAndReadsInTheConsole(t *test
 		shot("side", 390, 844, "light"), shot("side", 390, 844, "dark"))
 	s.ClearFault(0)
 }
+
+func TestTheConsoleShowsTheNamesOfThePersonsLanguage(t *testing.T) {
+	ctx := browser(t)
+	s := start(t, nil)
+	call(t, s, "PUT", commandsPath, german())
+	if _, err := s.Say(ana, "", "<t:1700000000:D>"); err != nil {
+		t.Fatal(err)
+	}
+	choose := func(locale string) action {
+		return chromedp.Evaluate[chromedp.Void](fmt.Sprintf(
+			`(() => { const l = document.getElementById("locale"); l.value = %q; l.dispatchEvent(new Event("change")); })()`, locale))
+	}
+	do(ctx, t, chromedp.EmulateViewport(1440, 900), chromedp.Navigate(s.URL()), until(`document.getElementById("locale").value === "en-US"`),
+		has(".msg time", "November 14, 2023"), keys("/"), has("#options li", "/watch add"),
+		choose("de"), has(".msg time", "14. November 2023"), keys("/fol"), has("#options li", "/folgen hinzufügen"), shots("german"),
+		click("#people button", "Ben"), has("#room-note", "Ben"), until(`document.getElementById("locale").value === "en-US"`), has(".chips button", "/watch add"),
+		click("#people button", "Ana"), until(`document.getElementById("locale").value === "de"`))
+	if err := s.SetLocale("ben", "de"); err != nil { // as a test does
+		t.Fatal(err)
+	}
+	do(ctx, t, click("#people button", "Ben"), has(".hello", "Type /link"), has(".chips button", "/folgen hinzufügen"))
+}

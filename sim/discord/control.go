@@ -50,6 +50,9 @@ func (s *Server) controlMux() http.Handler {
 	mux.HandleFunc("POST /sim/suggest", act(func(_ context.Context, in CommandInput) (Suggestion, error) { return s.Suggest(in) }))
 	mux.HandleFunc("POST /sim/say", act(func(_ context.Context, in CommandInput) (Message, error) { return s.Say(in.User, in.Channel, in.Text) }))
 	mux.HandleFunc("POST /sim/users", act(func(_ context.Context, u User) (User, error) { return s.AddUser(u) }))
+	mux.HandleFunc("POST /sim/locale", act(func(_ context.Context, in localeSetting) (localeSetting, error) {
+		return in, s.SetLocale(in.User, in.Locale)
+	}))
 	mux.HandleFunc("POST /sim/dms", act(func(_ context.Context, in dmSetting) (dmSetting, error) { return in, s.SetDMs(in.User, in.Open) }))
 	mux.HandleFunc("POST /sim/channel", act(func(_ context.Context, in channelSetting) (channelSetting, error) {
 		return in, s.SetChannel(in.Channel, in.Hidden, in.ReadOnly)
@@ -81,6 +84,11 @@ type channelSetting struct {
 	Channel  string `json:"channel"`
 	Hidden   bool   `json:"hidden"`
 	ReadOnly bool   `json:"read_only"`
+}
+
+type localeSetting struct {
+	User   string `json:"user"`
+	Locale string `json:"locale"`
 }
 
 type dmSetting struct {
@@ -218,7 +226,7 @@ func (s *Server) snapshot() map[string]any {
 	users := []map[string]any{}
 	for _, u := range s.world.users {
 		users = append(users, map[string]any{
-			"id": u.ID, "username": u.Username, "name": u.name(), "dm": s.world.dms[u.ID], "closed_dms": u.ClosedDMs, "no_mutual": u.NoMutual,
+			"id": u.ID, "username": u.Username, "name": u.name(), "dm": s.world.dms[u.ID], "closed_dms": u.ClosedDMs, "no_mutual": u.NoMutual, "locale": u.locale(),
 		})
 	}
 	guilds := []map[string]any{}
@@ -227,6 +235,6 @@ func (s *Server) snapshot() map[string]any {
 	}
 	return map[string]any{
 		"bot": s.world.bot, "users": users, "guilds": guilds, "connected": stats.Connected, "commands": len(s.registry.byGuild[""]),
-		"fault_kinds": map[string]any{"rest": restKinds, "gateway": gatewayKinds},
+		"locales": Locales(), "fault_kinds": map[string]any{"rest": restKinds, "gateway": gatewayKinds},
 	}
 }

@@ -19,6 +19,8 @@ type User struct {
 	ClosedDMs bool `json:"-"`
 	// NoMutual makes it fail with 50278, as if no server were shared.
 	NoMutual bool `json:"-"`
+	// Locale is the language that the user uses Discord in; "" is en-US.
+	Locale string `json:"-"`
 }
 
 // name is what people see.
@@ -39,6 +41,8 @@ type Guild struct {
 	// UserInstalledOnly says that the bot is not a member: it sees nothing of
 	// the guild, and only user-installed commands work there.
 	UserInstalledOnly bool
+	// Locale is the guild's language; "" is en-US.
+	Locale string
 }
 
 // A Role is one that members can have.
@@ -235,6 +239,8 @@ type Command struct {
 	IntegrationTypes         []int             `json:"integration_types"`
 	NSFW                     bool              `json:"nsfw"`
 	Version                  string            `json:"version"`
+
+	sent string // the name that is sent, where Name is that of a language
 }
 
 // Permissions is a bit set in decimal. It is read from a string, as Discord's
@@ -267,6 +273,8 @@ type CommandOption struct {
 	MinLength                *int              `json:"min_length,omitempty"`
 	MaxLength                *int              `json:"max_length,omitempty"`
 	Autocomplete             bool              `json:"autocomplete,omitempty"`
+
+	sent string // the name that is sent, where Name is that of a language
 }
 
 // A Choice is a value offered for an option. Value is a string or a number.

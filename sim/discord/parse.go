@@ -34,6 +34,15 @@ func (p parsed) leaf() string {
 	return strings.Join(words, " ")
 }
 
+// sentLeaf is leaf with the names that are sent.
+func (p parsed) sentLeaf() string {
+	words := []string{p.command.sent}
+	for _, o := range p.path {
+		words = append(words, o.sent)
+	}
+	return strings.Join(words, " ")
+}
+
 // leaves returns every command and subcommand that can be called.
 func callable(cmds []Command) []parsed {
 	var out []parsed
@@ -111,8 +120,8 @@ func arguments(params []CommandOption, before, rest string) []arg {
 	return args
 }
 
-// options renders p as the options of an interaction. Values replace what was
-// typed for the option of that name. With focused set, the last argument is
+// options renders p as the options of an interaction, under the names that are sent.
+// Values replace what was typed for the option of either name. With focused set, the last argument is
 // the one being typed, and nothing is checked.
 func (p parsed) options(w *world, values map[string]any, focused bool) ([]map[string]any, error) {
 	params := []map[string]any{}
@@ -120,7 +129,7 @@ func (p parsed) options(w *world, values map[string]any, focused bool) ([]map[st
 	for i, a := range p.args {
 		given[a.option.Name] = true
 		last := focused && i == len(p.args)-1
-		value, picked := values[a.option.Name]
+		value, picked := picked(values, a.option)
 		if !picked || last {
 			var err error
 			if value, err = a.value(w); err != nil && !focused {
@@ -129,15 +138,15 @@ func (p parsed) options(w *world, values map[string]any, focused bool) ([]map[st
 				value = strings.TrimSpace(a.text)
 			}
 		}
-		o := map[string]any{"name": a.option.Name, "type": a.option.Type, "value": value}
+		o := map[string]any{"name": a.option.sent, "type": a.option.Type, "value": value}
 		if last {
 			o["focused"] = true
 		}
 		params = append(params, o)
 	}
 	for _, o := range p.params {
-		if v, ok := values[o.Name]; ok && !given[o.Name] {
-			params = append(params, map[string]any{"name": o.Name, "type": o.Type, "value": v})
+		if v, ok := picked(values, o); ok && !given[o.Name] {
+			params = append(params, map[string]any{"name": o.sent, "type": o.Type, "value": v})
 			given[o.Name] = true
 		}
 		if o.Required && !given[o.Name] && !focused {
@@ -145,9 +154,18 @@ func (p parsed) options(w *world, values map[string]any, focused bool) ([]map[st
 		}
 	}
 	for _, o := range slices.Backward(p.path) {
-		params = []map[string]any{{"name": o.Name, "type": o.Type, "options": params}}
+		params = []map[string]any{{"name": o.sent, "type": o.Type, "options": params}}
 	}
 	return params, nil
+}
+
+// picked returns the value that stands for o.
+func picked(values map[string]any, o CommandOption) (any, bool) {
+	if v, ok := values[o.Name]; ok {
+		return v, true
+	}
+	v, ok := values[o.sent]
+	return v, ok
 }
 
 // value reads what was typed as the option's type, as a client would before

@@ -3,6 +3,7 @@ package discord
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -32,7 +33,13 @@ func (s *Server) getCommands(c *call) (reply, *apiError) {
 	if e := s.owned(c); e != nil {
 		return reply{}, e
 	}
-	return reply{body: append([]Command{}, s.registry.byGuild[c.vars["guild_id"]]...)}, nil
+	list := append([]Command{}, s.registry.byGuild[c.vars["guild_id"]]...)
+	if asked, _ := strconv.ParseBool(c.r.URL.Query().Get("with_localizations")); !asked {
+		for i := range list {
+			list[i] = list[i].bare()
+		}
+	}
+	return reply{body: list}, nil
 }
 
 // putCommands overwrites all commands. Those whose name stays keep their id

@@ -104,11 +104,7 @@ func checkCommands(s *Server, c *call, ch *checker) {
 	if !ok && c.doc != nil {
 		ch.add(nil, "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType")
 	}
-	type kindName struct {
-		kind int
-		name string
-	}
-	seen := map[kindName]bool{}
+	seen := map[int]*nameSet{} // by type
 	for i, v := range list {
 		m, ok := ch.object(at(nil, i), v)
 		if !ok {
@@ -119,11 +115,12 @@ func checkCommands(s *Server, c *call, ch *checker) {
 		if !there {
 			kind = 1
 		}
-		name, _ := m["name"].(string)
-		if seen[kindName{kind, name}] {
-			ch.add(at(nil, i, "name"), "APPLICATION_COMMANDS_DUPLICATE_NAME", "Application command names must be unique")
+		if seen[kind] == nil {
+			seen[kind] = &nameSet{}
 		}
-		seen[kindName{kind, name}] = true
+		for _, locale := range seen[kind].taken(namesIn(m)) {
+			ch.add(nameAt(at(nil, i), locale), "APPLICATION_COMMANDS_DUPLICATE_NAME", "Application command names must be unique")
+		}
 	}
 }
 

@@ -115,7 +115,7 @@ func guildObject(g *Guild) map[string]any {
 		"id": g.ID, "name": g.Name, "icon": nil, "owner_id": g.OwnerID, "features": []string{}, "emojis": []any{}, "stickers": []any{},
 		"roles":       guildRoles(g),
 		"afk_timeout": 300, "verification_level": 0, "default_message_notifications": 0, "explicit_content_filter": 0,
-		"mfa_level": 0, "premium_tier": 0, "preferred_locale": "en-US", "nsfw_level": 0, "system_channel_flags": 0,
+		"mfa_level": 0, "premium_tier": 0, "preferred_locale": g.locale(), "nsfw_level": 0, "system_channel_flags": 0,
 	}
 }
 

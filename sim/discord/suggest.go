@@ -47,8 +47,8 @@ func (s *Server) Suggest(in CommandInput) (Suggestion, error) {
 	if err != nil {
 		return Suggestion{}, err
 	}
-	cmds := s.visible(u, ch)
-	p, ok := parse(cmds, in.Text)
+	cmds := inLocale(s.visible(u, ch), u.locale())
+	p, ok := parseAs(u, s.visible(u, ch), in.Text)
 	if !ok || in.Text == "/"+p.leaf() {
 		return suggestCommands(cmds, in.Text), nil
 	}

@@ -54,6 +54,15 @@ export function face(user, world, big) {
   return f;
 }
 
+// The language of the person whose eyes one looks through, for times.
+let spoken = "en-US";
+
+export const locale = () => spoken;
+
+export function speak(language) {
+  spoken = language;
+}
+
 export function nameOf(user) {
   return user.name ?? user.global_name ?? user.username;
 }

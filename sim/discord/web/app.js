@@ -1,5 +1,5 @@
 // The console: who you are, where you are, what is said there.
-import { el, face, get, nameOf, send } from "./api.js";
+import { el, face, get, locale, nameOf, send, speak } from "./api.js";
 import { composer } from "./composer.js";
 import { faults } from "./faults.js";
 import { form, message } from "./message.js";
@@ -21,12 +21,26 @@ function side() {
   $("people").replaceChildren(...users.map((u) => el("li", {}, el("button", {
     type: "button", "aria-current": u.id === state.user ? "true" : null, className: unreadOf(u.id) ? "unread" : "", onclick: () => go(u.id),
   }, face(u, state.world), el("span", { className: "label" }, u.name), u.closed_dms && el("span", { className: "note" }, "DMs closed"), badge(unreadOf(u.id))))));
+  tongue();
   $("direct").replaceChildren(room(me().dm, face(bot, state.world), bot.username, "APP"));
   $("guilds").replaceChildren(...guilds.flatMap((g) => [el("h2", {}, g.name), el("ul", { className: "rooms" },
     g.channels.map((c) => room(c.id, el("span", { className: "hash", "aria-hidden": "true" }, "#"), c.name)))]));
   $("menu-dot").hidden = !users.some((u) => unreadOf(u.id));
   const waiting = users.reduce((n, u) => n + unreadOf(u.id), 0);
   document.title = (waiting ? `(${waiting}) ` : "") + "Stand-in Discord";
+}
+
+// tongue shows in which language the person uses Discord.
+function tongue() {
+  if (document.activeElement === $("locale")) return;
+  const names = new Intl.DisplayNames("en", { type: "language" });
+  $("locale").replaceChildren(...state.world.locales.map((l) => el("option", { value: l, selected: l === me().locale }, names.of(l))));
+}
+
+async function choose(language) {
+  await send("/sim/locale", { user: state.user, locale: language });
+  await reload();
+  await go(state.user, state.room);
 }
 
 function room(id, picture, label, tag) {
@@ -50,6 +64,7 @@ function openSide(open) {
 async function go(user, room) {
   state.user = user;
   state.room = room ?? me().dm;
+  speak(me().locale);
   const waiting = unread(user, state.room);
   state.unread.delete(key(user, state.room));
   localStorage.setItem("here", JSON.stringify({ user, room: room && room !== me().dm ? room : null }));
@@ -90,7 +105,7 @@ function draw(end) {
     if (m.id === state.mark) { out.push(el("li", { className: "day fresh" }, "New")); before = null; }
     const continued = before && before.author.id === m.author.id && !m.only_for === !before.only_for
       && m.interaction_metadata?.id === before.interaction_metadata?.id && new Date(m.timestamp) - new Date(before.timestamp) < 420e3;
-    out.push(message(m, { world: state.world, continued, act: press, dismiss }));
+    out.push(message(m, { world: state.world, continued, act: press, dismiss, called }));
     before = m;
   }
   log.replaceChildren(...out);
@@ -107,8 +122,8 @@ function stick() {
 
 function hello() {
   const { bot } = state.world;
-  const chips = leaves(state.commands).sort((a, b) => rank(a.path) - rank(b.path)).slice(0, 8);
-  const text = chips.length ? "Type /link to say which player you are, or /watch add to be told when somebody comes online. Pick another person on the left to see Discord through their eyes."
+  const chips = leaves(state.commands).sort((a, b) => rank(a.sent) - rank(b.sent)).slice(0, 8);
+  const text = chips.length ? `Type /${called("link")} to say which player you are, or /${called("watch add")} to be told when somebody comes online. Pick another person on the left to see Discord through their eyes.`
     : "The bot has not registered its commands yet. They appear here as soon as it has.";
   return el("li", { className: "hello" }, isDM() && face(bot, state.world), el("h2", {}, isDM() ? bot.username : $("room-name").textContent),
     el("p", {}, `This is the beginning of what ${me().name} sees here. ${text}`),
@@ -118,16 +133,21 @@ function hello() {
 const wanted = ["link", "watch add", "friends", "online", "status", "help"];
 const rank = (c) => (wanted.includes(c) ? wanted.indexOf(c) : 99);
 
-// leaves are all that can be called, each with the option that comes first if
-// it cannot be left out.
+// leaves are all that can be called: the path as the person reads it and as it is
+// sent, and the option that comes first if it cannot be left out.
 function leaves(commands) {
-  const walk = (path, options = []) => {
+  const walk = (path, sent, options = []) => {
     const subs = options.filter((o) => o.type <= 2);
-    if (subs.length) return subs.flatMap((o) => walk(path + " " + o.name, o.options));
-    return [{ path, first: options[0]?.required ? options[0].name + ":" : "" }];
+    if (subs.length) return subs.flatMap((o) => walk(path + " " + named(o), sent + " " + o.name, o.options));
+    return [{ path, sent, first: options[0]?.required ? named(options[0]) + ":" : "" }];
   };
-  return commands.filter((c) => c.type === 1).flatMap((c) => walk(c.name, c.options));
+  return commands.filter((c) => c.type === 1).flatMap((c) => walk(named(c), c.name, c.options));
 }
+
+const named = (o) => o.name_localizations?.[locale()] ?? o.name;
+
+// called is the path of a command in the person's language.
+const called = (sent) => leaves(state.commands).find((c) => c.sent === sent)?.path ?? sent;
 
 // ---- what a person does ----
 
@@ -211,7 +231,7 @@ function listen(drawer) {
   on("gateway", (g) => status(g.connected));
   on("faults", drawer.show);
   on("commands", async () => { state.commands = await get("/sim/commands"); if (!state.log.length) draw(); });
-  on("world", async () => { await reload(); side(); });
+  on("world", async () => { await reload(); speak(me().locale); side(); draw(); });
 }
 
 const write = composer({ here, submit });
@@ -222,6 +242,7 @@ async function main() {
   drawer.show(await get("/sim/faults"));
   stick();
   $("menu").addEventListener("click", () => openSide(!$("side").classList.contains("open")));
+  $("locale").addEventListener("change", () => choose($("locale").value));
   $("veil").addEventListener("click", () => openSide(false));
   document.addEventListener("keydown", (ev) => { if (ev.key === "Escape") openSide(false); });
   document.addEventListener("visibilitychange", () => {

@@ -1,5 +1,5 @@
 // Discord's markdown as DOM nodes.
-import { el } from "./api.js";
+import { el, locale } from "./api.js";
 
 // Inline forms, tried in this order at each position.
 const forms = [
@@ -96,20 +96,19 @@ const shapes = {
 function moment(unix, shape) {
   const at = new Date(unix * 1000);
   if (isNaN(at)) return "<t:" + unix + ">";
-  const long = new Intl.DateTimeFormat(undefined, shapes.F).format(at);
+  const long = new Intl.DateTimeFormat(locale(), shapes.F).format(at);
   const t = el("time", { dateTime: at.toISOString(), title: long });
   if (shape === "R") t.dataset.unix = unix;
-  t.textContent = shape === "R" ? ago(unix) : new Intl.DateTimeFormat(undefined, shapes[shape]).format(at);
+  t.textContent = shape === "R" ? ago(unix) : new Intl.DateTimeFormat(locale(), shapes[shape]).format(at);
   return t;
 }
 
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const steps = [[31536000, "year"], [2592000, "month"], [86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
 
 function ago(unix) {
   const d = unix - Date.now() / 1000;
   const [size, unit] = steps.find(([s]) => Math.abs(d) >= s) ?? [1, "second"];
-  return relative.format(Math.round(d / size), unit);
+  return new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }).format(Math.round(d / size), unit);
 }
 
 setInterval(() => {

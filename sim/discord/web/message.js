@@ -1,9 +1,9 @@
 // One message: who, text, embeds, components, files.
-import { el, face, icon, nameOf, send } from "./api.js";
+import { el, face, icon, locale, nameOf, send } from "./api.js";
 import { inline, markdown } from "./markdown.js";
 
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+const clock = (at) => new Intl.DateTimeFormat(locale(), { timeStyle: "short" }).format(at);
+const full = (at) => new Intl.DateTimeFormat(locale(), { dateStyle: "full", timeStyle: "medium" }).format(at);
 
 const EPHEMERAL = 64, LOADING = 128, SILENT = 4096;
 
@@ -15,8 +15,9 @@ export function names(world) {
 }
 
 // message renders m; continued leaves out the head, as for a second one by
-// the same author. act is called to press something, dismiss to hide m.
-export function message(m, { world, continued, act, dismiss }) {
+// the same author. act is called to press something, dismiss to hide m; called names a
+// command in the reader's language.
+export function message(m, { world, continued, act, dismiss, called }) {
   const c = names(world);
   const body = el("div", { className: "body" });
   const li = el("li", { className: "msg" + (continued ? "" : " first") });
@@ -24,7 +25,7 @@ export function message(m, { world, continued, act, dismiss }) {
   if (m.flags & EPHEMERAL) li.classList.add("whisper");
   const im = m.interaction_metadata;
   if (!continued) {
-    if (im?.type === 2) li.append(el("div", { className: "used" }, el("b", {}, nameOf(im.user)), " used ", el("code", {}, "/" + im.name)));
+    if (im?.type === 2) li.append(el("div", { className: "used" }, el("b", {}, nameOf(im.user)), " used ", el("code", {}, "/" + called(im.name))));
     li.append(face(m.author, world, true));
     body.append(head(m));
   }
@@ -40,7 +41,7 @@ export function message(m, { world, continued, act, dismiss }) {
 function head(m) {
   const at = new Date(m.timestamp);
   return el("div", { className: "who" }, el("b", {}, nameOf(m.author)), m.author.bot && el("span", { className: "tag" }, "APP"),
-    el("time", { dateTime: m.timestamp, title: full.format(at) }, clock.format(at)),
+    el("time", { dateTime: m.timestamp, title: full(at) }, clock(at)),
     m.flags & SILENT ? el("span", { className: "edited" }, "sent silently") : null);
 }
 
@@ -48,7 +49,7 @@ function text(m, c) {
   const t = markdown(m.content, c);
   if (m.failed) t.classList.add("failed");
   if (m.edited_timestamp && !m.interaction_metadata) {
-    (t.lastElementChild ?? t).append(" ", el("span", { className: "edited", title: full.format(new Date(m.edited_timestamp)) }, "(edited)"));
+    (t.lastElementChild ?? t).append(" ", el("span", { className: "edited", title: full(new Date(m.edited_timestamp)) }, "(edited)"));
   }
   return t;
 }
@@ -73,7 +74,7 @@ function embed(e, c) {
   if (thumb) box.append(thumb);
   const picture = e.image?.url?.startsWith("/sim/files/") && el("img", { className: "picture", src: e.image.url, alt: "" });
   if (picture) box.append(picture);
-  const small = [e.footer?.text, e.timestamp && full.format(new Date(e.timestamp))].filter(Boolean).join(" · ");
+  const small = [e.footer?.text, e.timestamp && full(new Date(e.timestamp))].filter(Boolean).join(" · ");
   if (small) box.append(el("div", { className: "small" }, small));
   return box;
 }
