@@ -136,4 +136,7 @@ type Recipient struct {
 	// does not. Subscriptions stay; nothing is sent until a command clears it.
 	Closed   string
 	ClosedAt time.Time
+	// Locale is Discord's name of the user's language ("es-419"), at most 16
+	// characters; "" while it is not known.
+	Locale string
 }

@@ -45,6 +45,7 @@ type RecipientExport struct {
 	DMChannel string    `json:"channel,omitempty"`
 	Closed    string    `json:"refused,omitempty"` // Discord's code
 	ClosedAt  time.Time `json:"refused_at,omitzero"`
+	Locale    string    `json:"locale,omitempty"` // of the person's Discord
 }
 
 // Forgotten says how many rows of each kind went with a person's data.

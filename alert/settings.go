@@ -40,8 +40,8 @@ type Settings struct {
 	EditOnLeave bool `json:"edit_on_leave"`
 	// Shown lets others ask which characters the person plays.
 	Shown bool `json:"shown"`
-	// Locale is Discord's name of the person's language; "" if not known.
-	Locale    string    `json:"locale,omitempty"`
+	// Language is the one that the person has chosen ("de"); "": as Discord says.
+	Language  string    `json:"language,omitempty"`
 	UpdatedAt time.Time `json:"updated_at,omitzero"` // zero: never saved, these are the defaults
 }
 
@@ -70,8 +70,8 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("%w: cooldown of %s", ErrSettings, s.Cooldown)
 	case s.AtLeast < 1 || s.AtLeast > MaxAtLeast:
 		return fmt.Errorf("%w: at least %d", ErrSettings, s.AtLeast)
-	case len(s.Locale) > 16:
-		return fmt.Errorf("%w: locale %.20q", ErrSettings, s.Locale)
+	case len(s.Language) > 16:
+		return fmt.Errorf("%w: language %.20q", ErrSettings, s.Language)
 	}
 	return nil
 }

@@ -15,13 +15,13 @@ const (
 	pressStop = "v1:stop:"
 )
 
-// causeWords says why somebody is told.
-var causeWords = map[alert.Cause]string{
-	alert.ByCharacter: "You watch this player",
-	alert.ByFriend:    "From your in-game friends list",
-	alert.ByGroup:     "In a group of yours",
-	alert.ByLeader:    "You watch the leaders of this outfit",
-	alert.ByOutfit:    "You watch this outfit",
+// causeKeys say why somebody is told.
+var causeKeys = map[alert.Cause]string{
+	alert.ByCharacter: "cause.character",
+	alert.ByFriend:    "cause.friend",
+	alert.ByGroup:     "cause.group",
+	alert.ByLeader:    "cause.leader",
+	alert.ByOutfit:    "cause.outfit",
 }
 
 // whoElse lists the asker's friends who are on.
@@ -31,14 +31,14 @@ func (b *Bot) whoElse(ctx context.Context, i *interaction, _ string) (message, e
 		return message{}, err
 	}
 	if len(on) == 0 {
-		return plain("Nobody of your friends is on right now."), nil
+		return plain(i.lang.T("who.nobody")), nil
 	}
 	var lines []string
 	for _, p := range on {
-		lines = append(lines, onLine(titled(p.Character), p.Online, b.now()))
+		lines = append(lines, i.lang.onLine(i.lang.titled(p.Character), p.Online, b.now()))
 	}
 	return message{Embeds: []embed{{
-		Title: count(len(on), "friend is on", "friends are on"), Description: list(lines, maxDescription), Color: 0x3fa34d,
+		Title: i.lang.N("who.title", len(on)), Description: i.lang.list(lines, maxDescription), Color: 0x3fa34d,
 	}}}, nil
 }
 
@@ -58,6 +58,7 @@ func (b *Bot) stopTelling(ctx context.Context, i *interaction, arg string) (mess
 		return message{}, err
 	}
 	p.Character.ID = id
+	who := i.lang.titled(p.Character)
 	var lines []string
 	for _, w := range watches {
 		switch {
@@ -65,29 +66,27 @@ func (b *Bot) stopTelling(ctx context.Context, i *interaction, arg string) (mess
 			if _, err := b.cfg.Store.RemoveWatch(ctx, i.by, w.ID); err != nil {
 				return message{}, err
 			}
-			lines = append(lines, "🔕 You do not watch "+titled(p.Character)+" any more. `/watch add` brings it back.")
+			lines = append(lines, i.lang.T("stop.player", "who", who))
 		case w.Kind == alert.WatchOutfit && !p.Character.Outfit.IsZero() && w.Outfit == p.Character.Outfit.ID:
-			lines = append(lines, titled(p.Character)+" is a member of "+outfitOf(p.Character.Outfit)+
-				", which you watch: `/watch remove` ends that for the whole outfit.")
+			lines = append(lines, i.lang.T("stop.outfit", "who", who, "outfit", outfitOf(p.Character.Outfit)))
 		}
 	}
-	owner, err := b.friendOf(ctx, i.by, id)
+	owner, err := b.friendOf(ctx, i, id)
 	if err != nil {
 		return message{}, err
 	}
 	if owner != "" {
-		lines = append(lines, titled(p.Character)+" is on the in-game friends list of "+owner+". Take it off that list in the game, "+
-			"or end all news of the list with `/watch remove` or `/unlink`.")
+		lines = append(lines, i.lang.T("stop.friend", "who", who, "owner", owner))
 	}
 	if len(lines) == 0 {
-		lines = append(lines, "You are not told about "+titled(p.Character)+" any more: nothing you follow includes it.")
+		lines = append(lines, i.lang.T("stop.nothing", "who", who))
 	}
 	return plain(strings.Join(lines, "\n")), nil
 }
 
-// friendOf returns which character of user has id on its friends list, "" if none.
-func (b *Bot) friendOf(ctx context.Context, user alert.UserID, id event.CharacterID) (string, error) {
-	links, err := b.cfg.Store.Links(ctx, user)
+// friendOf returns which character of the asker has id on its friends list, "" if none.
+func (b *Bot) friendOf(ctx context.Context, i *interaction, id event.CharacterID) (string, error) {
+	links, err := b.cfg.Store.Links(ctx, i.by)
 	if err != nil {
 		return "", err
 	}
@@ -98,7 +97,7 @@ func (b *Bot) friendOf(ctx context.Context, user alert.UserID, id event.Characte
 		}
 		for _, p := range friends {
 			if p.Character.ID == id {
-				return titled(c), nil
+				return i.lang.titled(c), nil
 			}
 		}
 	}

@@ -63,7 +63,7 @@ func TestButtonsAnswer(t *testing.T) {
 	wants(t, press(pressWho), "1 friend is on", "Wren")
 	wants(t, press(controlMute+other.String()), "For how long", "Lapwing")
 	// Messages of former versions have this button still.
-	m, err := b.bot.press(b.ctx(), &interaction{by: ana, pressed: pressStop + other.String()})
+	m, err := b.bot.press(b.ctx(), &interaction{lang: english(t), by: ana, pressed: pressStop + other.String()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,8 +76,8 @@ func TestButtonsAnswer(t *testing.T) {
 func TestOldButtonsSayThatTheyAreOld(t *testing.T) {
 	b := &Bot{controls: controlTable()}
 	for _, id := range []string{"", "v0:what", "v1:stop:x", "v1:stop:-1"} {
-		_, err := b.press(t.Context(), &interaction{pressed: id})
-		if err == nil || !strings.Contains(err.Error(), "another version") {
+		_, err := b.press(t.Context(), &interaction{lang: english(t), pressed: id})
+		if err == nil || !strings.Contains(err.Error(), "control.old") {
 			t.Errorf("%q: %v", id, err)
 		}
 	}

@@ -18,6 +18,7 @@ func (b *Bot) suggest(ctx context.Context, i *interaction) (choices []choice) {
 	if f == nil {
 		return nil
 	}
+	b.speak(ctx, i)
 	choices = f(b, ctx, i, typed)
 	if len(choices) > maxChoices {
 		choices = choices[:maxChoices]
@@ -38,7 +39,7 @@ func asTyped(typed string) []choice {
 	return []choice{{Name: typed, Value: typed}}
 }
 
-func (b *Bot) suggestPlayers(ctx context.Context, _ *interaction, typed string) []choice {
+func (b *Bot) suggestPlayers(ctx context.Context, i *interaction, typed string) []choice {
 	if typed == "" || !plausible(typed) {
 		return nil
 	}
@@ -53,7 +54,7 @@ func (b *Bot) suggestPlayers(ctx context.Context, _ *interaction, typed string) 
 			continue
 		}
 		exact = exact || strings.EqualFold(c.Name, typed)
-		choices = append(choices, choice{Name: playerChoice(c), Value: pick(int64(c.ID))})
+		choices = append(choices, choice{Name: i.lang.playerChoice(c), Value: pick(int64(c.ID))})
 	}
 	if !exact && len(choices) < maxChoices {
 		choices = append(choices, asTyped(typed)...)
@@ -62,10 +63,10 @@ func (b *Bot) suggestPlayers(ctx context.Context, _ *interaction, typed string) 
 }
 
 // playerChoice describes c on one line: "[TAG] Kestrel · NC · Wainwright".
-func playerChoice(c event.Character) string {
+func (in lang) playerChoice(c event.Character) string {
 	s := c.Name
 	if s == "" {
-		s = event.Placeholder(c.ID)
+		s = in.unnamed(c.ID)
 	}
 	if c.Outfit.Tag != "" {
 		s = "[" + c.Outfit.Tag + "] " + s
@@ -112,8 +113,8 @@ func (b *Bot) suggestLinks(ctx context.Context, i *interaction, typed string) []
 	}
 	var choices []choice
 	for _, c := range links {
-		if contains(playerChoice(c), typed) {
-			choices = append(choices, choice{Name: playerChoice(c), Value: pick(int64(c.ID))})
+		if contains(i.lang.playerChoice(c), typed) {
+			choices = append(choices, choice{Name: i.lang.playerChoice(c), Value: pick(int64(c.ID))})
 		}
 	}
 	return choices
@@ -126,7 +127,7 @@ func (b *Bot) suggestWatches(ctx context.Context, i *interaction, typed string) 
 	}
 	var choices []choice
 	for _, w := range watches {
-		if name := watchName(w); contains(name, typed) {
+		if name := i.lang.watchName(w); contains(name, typed) {
 			choices = append(choices, choice{Name: name, Value: pick(w.ID)})
 		}
 	}
@@ -134,22 +135,22 @@ func (b *Bot) suggestWatches(ctx context.Context, i *interaction, typed string) 
 }
 
 // watchName describes a watch where there is no markdown.
-func watchName(w alert.Watch) string {
+func (in lang) watchName(w alert.Watch) string {
 	name := w.Name
 	switch w.Kind {
 	case alert.WatchFriends:
-		return "Friends lists of your characters"
+		return in.T("watch_name.friends")
 	case alert.WatchOutfit:
-		return "Outfit " + firstOf(name, w.Outfit.String())
+		return in.T("watch_name.outfit", "name", firstOf(name, w.Outfit.String()))
 	case alert.WatchLeaders:
-		return "Leaders of " + firstOf(name, w.Outfit.String())
+		return in.T("watch_name.leaders", "name", firstOf(name, w.Outfit.String()))
 	case alert.WatchGroup:
-		return "Group " + name
+		return in.T("watch_name.group", "name", name)
 	}
 	if name == "" {
-		name = event.Placeholder(w.Character)
+		return in.unnamed(w.Character)
 	}
-	return "Player " + name
+	return in.T("watch_name.player", "name", name)
 }
 
 func contains(s, part string) bool {

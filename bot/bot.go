@@ -19,6 +19,7 @@ import (
 	"muster/bus"
 	"muster/event"
 	"muster/internal/backoff"
+	"muster/internal/catalogue"
 	"muster/lease"
 )
 
@@ -116,6 +117,7 @@ type Bot struct {
 	log       *slog.Logger
 	metrics   *metrics
 	redact    redactor
+	texts     *catalogue.Set
 	transport *transport
 	rest      *rest
 	commands  map[string]command
@@ -162,6 +164,9 @@ func New(cfg Config) (*Bot, error) {
 		fatal:   make(chan *FatalError, 1),
 		appID:   make(chan string, 1),
 	}
+	if b.texts, err = catalogue.Load(b.reportText); err != nil {
+		return nil, err
+	}
 	b.transport = newTransport(base, userAgent(cfg), cfg.RequestsPerSecond, b.log, m, b.refuse)
 	b.rest = &rest{client: &http.Client{Transport: b.transport, CheckRedirect: noRedirect}, redact: red}
 	b.commands = commandTable()
@@ -170,6 +175,11 @@ func New(cfg Config) (*Bot, error) {
 	b.channels = newChannelLoop(b)
 	b.shards = newShardSet(b)
 	return b, nil
+}
+
+// reportText says, once for each, that a text is missing or wrong.
+func (b *Bot) reportText(lang, key string, err error) {
+	b.log.Error("a text is wrong", "lang", lang, "key", key, "err", err)
 }
 
 // noRedirect keeps the token from being sent anywhere else.

@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"muster/alert"
+	"muster/internal/catalogue"
 )
 
 // A standing remembers what a board or a tracker shows, so that Discord is asked to
@@ -61,15 +61,16 @@ func digest(content any) [sha256.Size]byte {
 func (b *Bot) board(ctx context.Context, s alert.Subscription) (embed, error) {
 	var m message
 	var err error
+	asked := &interaction{lang: b.in(s.Locale)}
 	switch s.Topic {
 	case alert.BoardOnline:
-		m, err = b.onlineIn(ctx, s.Of)
+		m, err = b.onlineIn(ctx, asked.lang, s.Of)
 	case alert.BoardPopulation:
-		m, err = b.population(ctx, nil)
+		m, err = b.population(ctx, asked)
 	case alert.BoardAlerts:
-		m, err = b.alertRuns(ctx, nil)
+		m, err = b.alertRuns(ctx, asked)
 	default:
-		m, err = b.status(ctx, nil)
+		m, err = b.status(ctx, asked)
 	}
 	if err != nil || len(m.Embeds) == 0 {
 		return embed{}, err
@@ -91,7 +92,7 @@ func (l *channelLoop) showBoard(r request) (alert.PostResult, string, error) {
 		return alert.PostResult{Message: p.Message, Next: next}, "unchanged", nil
 	}
 	shown := e
-	shown.Description = cut(joinLines(e.Description, "🔄 as of "+moment(now, now)), maxDescription+200)
+	shown.Description = cut(joinLines(e.Description, l.b.in(r.Locale).T("board.as_of", "when", moment(now, now))), maxDescription+200)
 	out, label, err := l.show(r, message{Embeds: []embed{shown}}, next)
 	switch label {
 	case "sent", "edited":
@@ -143,26 +144,27 @@ func nameKey(channel alert.Snowflake) alert.Key {
 
 // trackedName is the name of a channel that a tracker keeps, at most 100 characters.
 func (b *Bot) trackedName(ctx context.Context, s alert.Subscription) (string, error) {
+	in := b.in(s.Locale)
 	if s.Topic == alert.TrackOnline {
 		on, err := b.cfg.Store.OnlineInOutfit(ctx, s.Outfit)
 		name := s.Of.Tag
 		if name == "" {
 			name = s.Of.Name
 		}
-		return clip(bare(clip(name, 40))+": "+strconv.Itoa(len(on))+" on", 100), err
+		return clip(in.T("tracker.name", "name", bare(clip(name, 40)), "n", len(on)), 100), err
 	}
 	worlds, err := b.cfg.Store.Population(ctx)
 	if err != nil {
 		return "", err
 	}
 	if s.World != 0 {
-		return fmt.Sprintf("%s: %d on", s.World, all(worlds[s.World])), nil
+		return in.T("tracker.name", "name", s.World, "n", all(worlds[s.World])), nil
 	}
 	total := 0
 	for _, w := range worlds {
 		total += all(w)
 	}
-	return fmt.Sprintf("PlanetSide 2: %d on", total), nil
+	return in.T("tracker.name", "name", "PlanetSide 2", "n", total), nil
 }
 
 // boardCommand makes a board or a tracker.
@@ -176,7 +178,7 @@ func (b *Bot) boardCommand(ctx context.Context, i *interaction, topics []alert.T
 		return message{}, err
 	}
 	if !slices.Contains(topics, s.Topic) {
-		return message{}, tell("Choose what it shows from what Discord suggests.")
+		return message{}, tell("board.choose")
 	}
 	if s.Topic.Tracks() {
 		others, err := b.cfg.Store.Subscriptions(ctx, guild)
@@ -185,7 +187,7 @@ func (b *Bot) boardCommand(ctx context.Context, i *interaction, topics []alert.T
 		}
 		for _, o := range others {
 			if o.Channel == s.Channel && o.Topic.Tracks() {
-				return message{}, tell("<#%s> has a tracker already. `/unsubscribe` ends it, or take another channel.", s.Channel)
+				return message{}, tell("board.taken", "channel", mention(s.Channel))
 			}
 		}
 		// The right to rename is asked by doing it once.
@@ -194,7 +196,7 @@ func (b *Bot) boardCommand(ctx context.Context, i *interaction, topics []alert.T
 			err = b.rest.renameChannel(ctx, s.Channel.String(), name)
 		}
 		if decide(err).shut() {
-			return message{}, tell("I cannot rename <#%s>: %s Then try again.", s.Channel, renameReason(codeOf(err)))
+			return message{}, tell("cannot.rename", "channel", mention(s.Channel), "reason", renameReason(codeOf(err)))
 		}
 		if err == nil {
 			b.channels.standing.note(nameKey(s.Channel), name, b.now())
@@ -206,12 +208,12 @@ func (b *Bot) boardCommand(ctx context.Context, i *interaction, topics []alert.T
 	if err != nil {
 		return message{}, limited(err)
 	}
-	head := "📌 I keep a message up to date in <#" + saved.Channel.String() + ">: " + wishText(saved) + "."
+	head := i.lang.T("board.done", "channel", mention(saved.Channel), "what", i.lang.wish(saved))
 	if s.Topic.Tracks() {
-		head = "📌 I keep the name of <#" + saved.Channel.String() + "> up to date: " + wishText(saved) + ". Discord allows that every few minutes."
+		head = i.lang.T("board.named", "channel", mention(saved.Channel), "what", i.lang.wish(saved))
 	}
 	m := plain(head)
-	m.Components = buttons(button{Label: "Stop this", Style: styleDanger, CustomID: controlVersion + "unsub:" + strconv.FormatInt(saved.ID, 10)})
+	m.Components = buttons(button{Label: i.lang.T("subscribe.stop"), Style: styleDanger, CustomID: controlVersion + "unsub:" + strconv.FormatInt(saved.ID, 10)})
 	return m, nil
 }
 
@@ -224,9 +226,9 @@ func (b *Bot) makeTracker(ctx context.Context, i *interaction) (message, error) 
 }
 
 // renameReason is pauseReason for a tracker.
-func renameReason(code string) string {
+func renameReason(code string) catalogue.Message {
 	if code == "50013" {
-		return "I lack a permission. Give me “Manage Channels” (and “Connect”, if it is a voice channel) there."
+		return catalogue.Say("refusal.rename")
 	}
 	return pauseReason(code)
 }
@@ -234,12 +236,12 @@ func renameReason(code string) string {
 // boardOptions are those of /board and /tracker.
 func boardOptions(topics []alert.Topic, channels []int) []optionDef {
 	options := []optionDef{
-		{Type: optionString, Name: "topic", Description: "What it shows", Required: true, Choices: topicChoices(topics)},
-		{Type: optionChannel, Name: "channel", Description: "Where; this channel if left out", ChannelTypes: channels},
-		{Type: optionString, Name: "outfit", Description: "Of which outfit; this server's if left out", Autocomplete: true},
+		{Type: optionString, Name: "topic", Description: "about.topic_shown", Required: true, Choices: topicChoices(topics)},
+		{Type: optionChannel, Name: "channel", Description: "about.channel", ChannelTypes: channels},
+		{Type: optionString, Name: "outfit", Description: "about.outfit_here", Autocomplete: true},
 	}
 	if topics[0].Tracks() {
-		options = append(options, optionDef{Type: optionString, Name: "world", Description: "Only of this world", Choices: worldChoices()})
+		options = append(options, optionDef{Type: optionString, Name: "world", Description: "about.world_only", Choices: worldChoices()})
 	}
 	return options
 }

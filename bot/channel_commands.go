@@ -33,41 +33,41 @@ const (
 // leaderCommands are for those who manage a guild, and only there.
 var leaderCommands = map[string]bool{"subscribe": true, "unsubscribe": true, "config": true, "board": true, "tracker": true}
 
-// topicWords says each topic in a leader's words.
-var topicWords = map[alert.Topic]string{
-	alert.TopicMembers:  "members who come on and go off",
-	alert.TopicJoins:    "who joins and who leaves",
-	alert.TopicCaptures: "bases taken and held",
-	alert.TopicAlerts:   "alerts in the game",
-	alert.TopicLocks:    "continents that lock and open",
-	alert.TopicStream:   "when the game's events do not reach me",
+// topicKeys say each topic in a leader's words.
+var topicKeys = map[alert.Topic]string{
+	alert.TopicMembers:  "topic.members",
+	alert.TopicJoins:    "topic.joins",
+	alert.TopicCaptures: "topic.captures",
+	alert.TopicAlerts:   "topic.alerts",
+	alert.TopicLocks:    "topic.locks",
+	alert.TopicStream:   "topic.stream",
 
-	alert.BoardOnline:     "board: who of the outfit is on",
-	alert.BoardPopulation: "board: how many are on, world by world",
-	alert.BoardAlerts:     "board: the alerts in the game",
-	alert.BoardStreams:    "board: whether the game's events reach me",
-	alert.TrackOnline:     "name: how many of the outfit are on",
-	alert.TrackPopulation: "name: how many are on",
+	alert.BoardOnline:     "topic.board_online",
+	alert.BoardPopulation: "topic.board_population",
+	alert.BoardAlerts:     "topic.board_alerts",
+	alert.BoardStreams:    "topic.board_streams",
+	alert.TrackOnline:     "topic.track_online",
+	alert.TrackPopulation: "topic.track_population",
 }
 
 // stays are the times after which a message can be deleted.
 var stays = []struct {
-	text string
+	key string
 	time.Duration
-}{{"1 hour", time.Hour}, {"6 hours", 6 * time.Hour}, {"1 day", 24 * time.Hour}, {"7 days", 7 * 24 * time.Hour}}
+}{{"stay.hour", time.Hour}, {"stay.six_hours", 6 * time.Hour}, {"stay.day", 24 * time.Hour}, {"stay.week", 7 * 24 * time.Hour}}
 
-func stayText(d time.Duration) string {
+func (in lang) stay(d time.Duration) string {
 	for _, s := range stays {
 		if s.Duration == d {
-			return s.text
+			return in.T(s.key)
 		}
 	}
-	return span(d)
+	return in.span(d)
 }
 
 func topicChoices(topics []alert.Topic) (list []choice) {
 	for _, t := range topics {
-		list = append(list, choice{Name: topicWords[t], Value: string(t)})
+		list = append(list, choice{key: topicKeys[t], Value: string(t)})
 	}
 	return list
 }
@@ -89,17 +89,17 @@ func subscribeOptions() []optionDef {
 		continents = append(continents, choice{Name: z.String(), Value: strconv.Itoa(int(z))})
 	}
 	for _, s := range stays {
-		after = append(after, choice{Name: s.text, Value: s.String()})
+		after = append(after, choice{key: s.key, Value: s.String()})
 	}
 	return []optionDef{
-		{Type: optionString, Name: "topic", Description: "What", Required: true, Choices: topicChoices(alert.Topics())},
-		{Type: optionChannel, Name: "channel", Description: "Where; this channel if left out", ChannelTypes: []int{channelText, channelNews}},
-		{Type: optionString, Name: "outfit", Description: "Of which outfit; this server's if left out", Autocomplete: true},
-		{Type: optionString, Name: "world", Description: "Only of this world", Choices: worldChoices()},
-		{Type: optionString, Name: "continent", Description: "Only of this continent", Choices: continents},
-		{Type: optionInteger, Name: "at_least", Description: "Captures: only if so many of the outfit took part", MinValue: 1, MaxValue: alert.MaxTookPart},
-		{Type: optionRole, Name: "mention", Description: "A role that is pinged each time"},
-		{Type: optionString, Name: "delete_after", Description: "Delete each message after this time", Choices: after},
+		{Type: optionString, Name: "topic", Description: "about.topic", Required: true, Choices: topicChoices(alert.Topics())},
+		{Type: optionChannel, Name: "channel", Description: "about.channel", ChannelTypes: []int{channelText, channelNews}},
+		{Type: optionString, Name: "outfit", Description: "about.outfit_here", Autocomplete: true},
+		{Type: optionString, Name: "world", Description: "about.world_only", Choices: worldChoices()},
+		{Type: optionString, Name: "continent", Description: "about.continent_only", Choices: continents},
+		{Type: optionInteger, Name: "at_least", Description: "about.at_least", MinValue: 1, MaxValue: alert.MaxTookPart},
+		{Type: optionRole, Name: "mention", Description: "about.mention"},
+		{Type: optionString, Name: "delete_after", Description: "about.delete_after", Choices: after},
 	}
 }
 
@@ -107,14 +107,14 @@ func subscribeOptions() []optionDef {
 func (i *interaction) leader() (alert.Snowflake, error) {
 	guild, err := alert.ParseSnowflake(i.GuildID)
 	if err != nil || i.Member == nil {
-		return 0, tell("This is for servers: use it in the one that it is about.")
+		return 0, tell("leader.guild_only")
 	}
 	bits, err := strconv.ParseUint(i.Member.Permissions, 10, 64)
 	if err != nil || bits&(administrator|manageChannels|manageGuild) == 0 {
-		return 0, tell("This is for those who manage the server: it needs the permission “Manage Server” or “Manage Channels”.")
+		return 0, tell("leader.permission")
 	}
 	if i.Owners != nil && i.Owners["0"] == "" {
-		return 0, tell("I am not a member of this server, only of your own account: somebody who manages it has to add me first.")
+		return 0, tell("leader.not_member")
 	}
 	return guild, nil
 }
@@ -132,7 +132,7 @@ func (b *Bot) outfitLink(ctx context.Context, i *interaction) (message, error) {
 	if err := b.cfg.Store.LinkGuild(ctx, guild, o.ID, i.by, b.now()); err != nil {
 		return message{}, err
 	}
-	return plain("🔗 This server is of " + outfitOf(o) + " now. `/subscribe` posts what happens there, `/online` shows who is on."), nil
+	return plain(i.lang.T("outfit.linked", "outfit", outfitOf(o))), nil
 }
 
 // subscribe makes a channel be told of something.
@@ -143,7 +143,7 @@ func (b *Bot) subscribe(ctx context.Context, i *interaction) (message, error) {
 	}
 	s, err := b.wish(ctx, i, guild)
 	if err == nil && s.Topic.Stands() {
-		err = tell("That is what `/board` and `/tracker` are for.")
+		err = tell("subscribe.stands")
 	}
 	if err != nil {
 		return message{}, err
@@ -155,14 +155,14 @@ func (b *Bot) subscribe(ctx context.Context, i *interaction) (message, error) {
 	if err != nil {
 		return message{}, limited(err)
 	}
-	head := "📣 I will post in <#" + saved.Channel.String() + ">: " + wishText(saved) + "."
+	head := i.lang.T("subscribe.done", "channel", mention(saved.Channel), "what", i.lang.wish(saved))
 	if !added {
-		head = "📣 Changed. I post in <#" + saved.Channel.String() + ">: " + wishText(saved) + "."
+		head = i.lang.T("subscribe.changed", "channel", mention(saved.Channel), "what", i.lang.wish(saved))
 	}
-	m := plain(joinLines(head, "`/config view` shows everything that I post here."))
+	m := plain(joinLines(head, i.lang.T("subscribe.view")))
 	m.Components = buttons(
-		button{Label: "Post a test message", CustomID: controlVersion + "testsub:" + saved.Channel.String()},
-		button{Label: "Stop this", Style: styleDanger, CustomID: controlVersion + "unsub:" + strconv.FormatInt(saved.ID, 10)})
+		button{Label: i.lang.T("subscribe.test"), CustomID: controlVersion + "testsub:" + saved.Channel.String()},
+		button{Label: i.lang.T("subscribe.stop"), Style: styleDanger, CustomID: controlVersion + "unsub:" + strconv.FormatInt(saved.ID, 10)})
 	return m, b.promise(ctx)
 }
 
@@ -171,7 +171,7 @@ func (b *Bot) subscribe(ctx context.Context, i *interaction) (message, error) {
 func (b *Bot) mayPost(ctx context.Context, channel alert.Snowflake) error {
 	err := b.rest.typing(ctx, channel.String())
 	if decide(err).shut() {
-		return tell("I cannot post in <#%s>: %s Then try again.", channel, pauseReason(codeOf(err)))
+		return tell("cannot.post", "channel", mention(channel), "reason", pauseReason(codeOf(err)))
 	}
 	if err != nil {
 		b.log.Warn("not known whether a channel can be written to", "err", b.redact.err(err))
@@ -205,11 +205,11 @@ func (b *Bot) wish(ctx context.Context, i *interaction, guild alert.Snowflake) (
 		return s, err
 	}
 	if s.Mention == guild {
-		return s, tell("I never ping everybody. Choose a role that people can give themselves.")
+		return s, tell("subscribe.everybody")
 	}
 	if err := s.Check(); err != nil {
 		b.log.Info("a subscription that cannot be", "err", err)
-		return s, tell("I do not understand that. Choose each option from what Discord suggests, for example `/subscribe topic:captures`.")
+		return s, tell("subscribe.odd")
 	}
 	return s, nil
 }
@@ -220,11 +220,11 @@ func (b *Bot) ofGuild(ctx context.Context, guild, channel alert.Snowflake) error
 	of, err := b.rest.guildOf(ctx, channel.String())
 	switch {
 	case decide(err).shut():
-		return tell("I cannot post in <#%s>: %s Then try again.", channel, pauseReason(codeOf(err)))
+		return tell("cannot.post", "channel", mention(channel), "reason", pauseReason(codeOf(err)))
 	case err != nil:
 		return fmt.Errorf("channel: %w", err)
 	case of != guild.String():
-		return tell("That channel is not of this server.")
+		return tell("subscribe.foreign")
 	}
 	return nil
 }
@@ -236,14 +236,17 @@ func (b *Bot) outfitHere(ctx context.Context, i *interaction, guild alert.Snowfl
 	}
 	o, linked, err := b.cfg.Store.GuildOutfit(ctx, guild)
 	if err == nil && !linked {
-		err = tell("Of which outfit? Name it with the option `outfit`, or say once which one this server is of: `/outfit link`.")
+		err = tell("subscribe.which_outfit")
 	}
 	return o, err
 }
 
-// wishText says what a channel is told of, with its filter.
-func wishText(s alert.Subscription) string {
-	parts := []string{topicWords[s.Topic]}
+// mention renders a channel as a link to it.
+func mention(channel alert.Snowflake) string { return "<#" + channel.String() + ">" }
+
+// wish says what a channel is told of, with its filter.
+func (in lang) wish(s alert.Subscription) string {
+	parts := []string{in.T(topicKeys[s.Topic])}
 	if s.Outfit != 0 {
 		parts = append(parts, outfitOf(s.Of))
 	}
@@ -254,13 +257,13 @@ func wishText(s alert.Subscription) string {
 		parts = append(parts, escape(s.Zone.String()))
 	}
 	if s.AtLeast > 0 {
-		parts = append(parts, "if at least "+strconv.Itoa(s.AtLeast)+" took part")
+		parts = append(parts, in.N("wish.at_least", s.AtLeast))
 	}
 	if s.Mention != 0 {
-		parts = append(parts, "pings <@&"+s.Mention.String()+">")
+		parts = append(parts, in.T("wish.pings", "role", "<@&"+s.Mention.String()+">"))
 	}
 	if s.DeleteAfter > 0 {
-		parts = append(parts, "deleted after "+stayText(s.DeleteAfter))
+		parts = append(parts, in.T("wish.deleted", "span", in.stay(s.DeleteAfter)))
 	}
 	return strings.Join(parts, " · ")
 }
@@ -277,7 +280,7 @@ func (b *Bot) suggestSubscriptions(ctx context.Context, i *interaction, typed st
 	}
 	var out []choice
 	for _, s := range list {
-		name := topicWords[s.Topic]
+		name := i.lang.T(topicKeys[s.Topic])
 		if s.Outfit != 0 {
 			name += " · " + outfitChoice(s.Of)
 		}
@@ -303,19 +306,19 @@ func (b *Bot) unsubscribe(ctx context.Context, i *interaction) (message, error) 
 	}
 	id, ok := picked(i.command.text("subscription"))
 	if !ok {
-		return message{}, tell("Choose one from the suggestions. `/config view` shows everything that I post here.")
+		return message{}, tell("unsubscribe.choose")
 	}
-	return b.endSubscription(ctx, guild, id)
+	return b.endSubscription(ctx, i.lang, guild, id)
 }
 
-func (b *Bot) endSubscription(ctx context.Context, guild alert.Snowflake, id int64) (message, error) {
+func (b *Bot) endSubscription(ctx context.Context, in lang, guild alert.Snowflake, id int64) (message, error) {
 	list, err := b.cfg.Store.Subscriptions(ctx, guild)
 	if err != nil {
 		return message{}, err
 	}
 	i := slices.IndexFunc(list, func(s alert.Subscription) bool { return s.ID == id })
 	if i < 0 {
-		return message{}, tell("I do not post that any more.")
+		return message{}, tell("unsubscribe.gone")
 	}
 	_, shown, err := b.cfg.Store.Unsubscribe(ctx, guild, id)
 	if err != nil {
@@ -324,7 +327,7 @@ func (b *Bot) endSubscription(ctx context.Context, guild alert.Snowflake, id int
 	if shown != 0 {
 		b.dropMessage(ctx, list[i].Channel, shown)
 	}
-	return plain("🔕 I no longer post in <#" + list[i].Channel.String() + ">: " + wishText(list[i]) + "."), nil
+	return plain(in.T("unsubscribe.done", "channel", mention(list[i].Channel), "what", in.wish(list[i]))), nil
 }
 
 // pressUnsubscribe is the button that ends a subscription.
@@ -340,10 +343,10 @@ func (b *Bot) pressUnsubscribe(ctx context.Context, i *interaction, arg string) 
 	if err != nil {
 		return b.oldControl(ctx, i, arg)
 	}
-	m, err := b.endSubscription(ctx, guild, id)
+	m, err := b.endSubscription(ctx, i.lang, guild, id)
 	if err != nil {
 		return m, err
 	}
-	m.Components = buttons(button{Label: "What I post here", CustomID: controlVersion + "config:view"})
+	m.Components = buttons(button{Label: i.lang.T("unsubscribe.view"), CustomID: controlVersion + "config:view"})
 	return m, nil
 }

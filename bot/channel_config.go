@@ -3,7 +3,6 @@ package bot
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -25,50 +24,50 @@ func (b *Bot) configView(ctx context.Context, i *interaction) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	e := embed{Title: "What I post in this server", Color: color(o.Faction)}
-	head := "Its outfit: " + outfitOf(o)
+	e := embed{Title: i.lang.T("config.title"), Color: color(o.Faction)}
+	head := i.lang.T("config.outfit", "outfit", outfitOf(o))
 	if !linked {
-		head = "It is of no outfit yet: `/outfit link`."
+		head = i.lang.T("config.no_outfit")
 	}
 	if len(subs) == 0 {
-		e.Description = joinLines(head, "", "Nothing yet. For example `/subscribe topic:alerts`.")
+		e.Description = joinLines(head, "", i.lang.T("config.nothing"))
 		return message{Embeds: []embed{e}}, nil
 	}
 	var lines []string
 	var options []option
 	var paused []alert.Snowflake
 	for _, s := range subs {
-		line := "• <#" + s.Channel.String() + ">: " + wishText(s)
+		line := "• " + mention(s.Channel) + ": " + i.lang.wish(s)
 		if s.Paused != "" {
-			line += "\n  ⏸️ paused " + ago(s.PausedAt) + ": " + pauseReason(s.Paused)
+			line += "\n  " + i.lang.T("config.paused", "when", ago(s.PausedAt), "reason", pauseReason(s.Paused))
 			if !slices.Contains(paused, s.Channel) {
 				paused = append(paused, s.Channel)
 			}
 		}
 		lines = append(lines, line)
-		what := topicWords[s.Topic]
+		what := i.lang.T(topicKeys[s.Topic])
 		if s.Outfit != 0 {
 			what += " · " + outfitChoice(s.Of)
 		}
 		options = append(options, option{Label: what, Value: strconv.FormatInt(s.ID, 10)})
 	}
-	e.Description = joinLines(head+"\n", list(lines, maxDescription-200))
-	m := message{Embeds: []embed{e}, Components: choose(controlVersion+"unsub:", "Stop posting…", options...)}
+	e.Description = joinLines(head+"\n", i.lang.list(lines, maxDescription-200))
+	m := message{Embeds: []embed{e}, Components: choose(controlVersion+"unsub:", i.lang.T("config.stop"), options...)}
 	var row []button
 	for _, ch := range paused {
-		row = append(row, button{Label: "Resume" + ordinal(len(row)+1, len(paused)), Style: styleGood, CustomID: controlVersion + "resume:" + ch.String()})
+		row = append(row, button{Label: i.lang.resume(len(row)+1, len(paused)), Style: styleGood, CustomID: controlVersion + "resume:" + ch.String()})
 	}
-	row = append(row[:min(len(row), 4)], button{Label: "Post a test everywhere", CustomID: controlVersion + "testsub:all"})
+	row = append(row[:min(len(row), 4)], button{Label: i.lang.T("config.test"), CustomID: controlVersion + "testsub:all"})
 	m.Components = append(m.Components, buttons(row...)...)
 	return m, nil
 }
 
-// ordinal tells the channels of several buttons apart.
-func ordinal(n, of int) string {
+// resume labels the button of one channel, so that several can be told apart.
+func (in lang) resume(n, of int) string {
 	if of == 1 {
-		return ""
+		return in.T("config.resume")
 	}
-	return fmt.Sprintf(" (%d)", n)
+	return in.T("config.resume_nth", "n", n)
 }
 
 // pressConfig shows the configuration in place of something else.
@@ -88,10 +87,10 @@ func (b *Bot) pressResume(ctx context.Context, i *interaction, arg string) (mess
 	}
 	own, err := b.postsIn(ctx, guild, channel)
 	if err != nil || !own {
-		return message{}, errors.Join(err, tell("I post nothing there any more."))
+		return message{}, errors.Join(err, tell("config.not_there"))
 	}
 	if err := b.rest.typing(ctx, channel.String()); err != nil {
-		return message{}, tell("Still not: in <#%s> %s", channel, pauseReason(codeOf(err)))
+		return message{}, tell("config.still_not", "channel", mention(channel), "reason", pauseReason(codeOf(err)))
 	}
 	if _, err := b.cfg.Store.ResumeChannel(ctx, guild, channel); err != nil {
 		return message{}, err
@@ -120,19 +119,17 @@ func (b *Bot) channelsOf(ctx context.Context, guild alert.Snowflake) ([]alert.Sn
 
 // configAudit finds channels that cannot be written to.
 func (b *Bot) configAudit(ctx context.Context, i *interaction) (message, error) {
-	return b.eachChannel(ctx, i, "Where I can post", func(ctx context.Context, channel string) error { return b.rest.typing(ctx, channel) })
+	return b.eachChannel(ctx, i, i.lang.T("config.audit"), func(ctx context.Context, channel string) error { return b.rest.typing(ctx, channel) })
 }
 
 // configTest posts a message in each channel.
 func (b *Bot) configTest(ctx context.Context, i *interaction) (message, error) {
-	return b.eachChannel(ctx, i, "Test messages", b.testPost(i))
+	return b.eachChannel(ctx, i, i.lang.T("config.tests"), b.testPost(i))
 }
-
-const textChannelTest = "👋 This is a test: here I will post what you set up with `/subscribe`."
 
 func (b *Bot) testPost(i *interaction) func(context.Context, string) error {
 	return func(ctx context.Context, channel string) error {
-		_, err := b.rest.createMessage(ctx, channel, message{Embeds: []embed{{Description: textChannelTest}}}, "c"+i.ID)
+		_, err := b.rest.createMessage(ctx, channel, message{Embeds: []embed{{Description: b.in(i.GuildLocale, i.locale()).T("config.test_post")}}}, "c"+i.ID)
 		return err
 	}
 }
@@ -151,9 +148,9 @@ func (b *Bot) pressTest(ctx context.Context, i *interaction, arg string) (messag
 		return b.oldControl(ctx, i, arg)
 	}
 	if own, err := b.postsIn(ctx, guild, channel); err != nil || !own {
-		return message{}, errors.Join(err, tell("I post nothing there any more."))
+		return message{}, errors.Join(err, tell("config.not_there"))
 	}
-	return plain(channelLine(channel, b.testPost(i)(ctx, channel.String()))), nil
+	return plain(i.lang.channelLine(channel, b.testPost(i)(ctx, channel.String()))), nil
 }
 
 // eachChannel does f for each channel of the guild and says what came of it. What works
@@ -168,32 +165,32 @@ func (b *Bot) eachChannel(ctx context.Context, i *interaction, title string, f f
 		return message{}, err
 	}
 	if len(channels) == 0 {
-		return message{}, tell("I post nothing in this server yet. For example `/subscribe topic:alerts`.")
+		return message{}, tell("config.none")
 	}
 	e := embed{Title: title, Color: 0x3fa34d}
 	var lines []string
 	for _, channel := range channels {
 		err := f(ctx, channel.String())
-		line := channelLine(channel, err)
+		line := i.lang.channelLine(channel, err)
 		if err != nil {
 			e.Color = color(event.TR)
 		} else if n, err := b.cfg.Store.ResumeChannel(ctx, guild, channel); err != nil {
 			return message{}, err
 		} else if n > 0 {
-			line += " It was paused and goes on now."
+			line += " " + i.lang.T("config.resumed")
 		}
 		lines = append(lines, line)
 	}
-	e.Description = list(lines, maxDescription-200)
+	e.Description = i.lang.list(lines, maxDescription-200)
 	return message{Embeds: []embed{e}}, nil
 }
 
-func channelLine(channel alert.Snowflake, err error) string {
+func (in lang) channelLine(channel alert.Snowflake, err error) string {
 	switch d := decide(err); d.do {
 	case sent:
-		return "✅ <#" + channel.String() + "> works."
+		return in.T("config.works", "channel", mention(channel))
 	case wait, again:
-		return "⏳ <#" + channel.String() + ">: Discord does not answer just now, try again in a minute."
+		return in.T("config.wait", "channel", mention(channel))
 	}
-	return "❌ <#" + channel.String() + ">: " + pauseReason(codeOf(err))
+	return in.T("config.fails", "channel", mention(channel), "reason", pauseReason(codeOf(err)))
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"muster/alert"
+	"muster/internal/catalogue"
 )
 
 // maxChannels is how many channels are written to side by side.
@@ -238,7 +239,7 @@ func (l *channelLoop) tellMaker(ctx context.Context, t alert.ChannelTurn, p aler
 		}
 	}
 	before := r
-	_, err = l.b.direct(ctx, &r, plain(pausedText(t.Subscription, code)), "p"+p.Key.Nonce())
+	_, err = l.b.direct(ctx, &r, plain(l.b.inOf(ctx, r).paused(t.Subscription, code)), "p"+p.Key.Nonce())
 	if err != nil {
 		l.b.log.Warn("not told that a channel is paused", "err", l.b.redact.err(err))
 	}
@@ -247,28 +248,23 @@ func (l *channelLoop) tellMaker(ctx context.Context, t alert.ChannelTurn, p aler
 	}
 }
 
-func pausedText(s alert.Subscription, code string) string {
-	head, why := "📪 I cannot post in <#", pauseReason(code)
+// paused says that something can no longer be posted, and what helps.
+func (in lang) paused(s alert.Subscription, code string) string {
 	if s.Topic.Tracks() {
-		head, why = "📪 I cannot rename <#", renameReason(code)
+		return in.T("paused.rename", "channel", mention(s.Channel), "reason", renameReason(code))
 	}
-	head += s.Channel.String() + ">: " + why + " Nothing is lost of what is set up: it is paused. "
-	return head + "When that is mended, use `/config view` in the server and press *Resume*."
+	return in.T("paused.post", "channel", mention(s.Channel), "reason", pauseReason(code))
+}
+
+// refusalKeys say what Discord's codes mean for a channel.
+var refusalKeys = map[string]string{
+	"50001": "refusal.50001", "50013": "refusal.50013", "10003": "refusal.10003", "10004": "refusal.10004", "50083": "refusal.50083",
 }
 
 // pauseReason puts Discord's code into words.
-func pauseReason(code string) string {
-	switch code {
-	case "50001":
-		return "I cannot see the channel. Give me “View Channel” there."
-	case "50013":
-		return "I lack a permission. Give me “Send Messages” and “Embed Links” there."
-	case "10003":
-		return "the channel does not exist any more."
-	case "10004":
-		return "I am not in the server any more."
-	case "50083":
-		return "the thread is archived. Open it again."
+func pauseReason(code string) catalogue.Message {
+	if key, ok := refusalKeys[code]; ok {
+		return catalogue.Say(key)
 	}
-	return "Discord refuses it (code " + strconv.Quote(code) + ")."
+	return catalogue.Say("refusal.other", "code", strconv.Quote(code))
 }

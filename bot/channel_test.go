@@ -49,9 +49,15 @@ func (s *flakyStore) ReleaseChannel(ctx context.Context, t alert.ChannelTurn) er
 	return s.Store.ReleaseChannel(ctx, t)
 }
 
-func newChannelBench(t *testing.T) *channelBench {
+func newChannelBench(t *testing.T) *channelBench { t.Helper(); return newChannelBenchIn(t, "") }
+
+// newChannelBenchIn is newChannelBench with a guild of that language.
+func newChannelBenchIn(t *testing.T, locale string) *channelBench {
 	t.Helper()
-	b := &channelBench{bench: newBench(t, checked)}
+	b := &channelBench{bench: newBench(t, func(c *discord.Config) {
+		checked(c)
+		c.Guilds[0].Locale = locale
+	})}
 	url := "sqlite:" + t.TempDir() + "/muster.db"
 	b.store = &flakyStore{Store: storagetest.Open(t, url)}
 	b.db = storagetest.Raw(t, url)
@@ -167,12 +173,12 @@ func TestAnAlertOfTheGameIsOneMessageUntilItIsOver(t *testing.T) {
 	}
 	told(event.MetagameStarted, 40)
 	m := b.post("general", 1)
-	wants(t, readable(m), "Indar Superiority", "ends <t:", "NC 40 %")
+	wants(t, readable(m), "Indar Superiority", "ends <t:", "NC 40%")
 	b.happens(event.FacilityControl, event.Control{Facility: 1, Old: event.TR, New: event.NC, Outfit: mustOutfit})
 	b.pass(time.Minute + time.Second)
 	told(event.MetagameEnded, 55)
 	b.until("the end is shown", func() bool { return strings.Contains(readable(b.posts("general")[0]), "NC won") })
-	wants(t, readable(b.posts("general")[0]), "NC won", "NC 55 %", "bases taken: VS 0 · NC 1 · TR 0", "Most taken by **[MUST] Outfit MUST** 1")
+	wants(t, readable(b.posts("general")[0]), "NC won", "NC 55%", "bases taken: VS 0 · NC 1 · TR 0", "Most taken by **[MUST] Outfit MUST** 1")
 	b.pass(3 * time.Hour)
 	b.looks()
 	if list := b.posts("general"); len(list) != 1 || list[0].ID != m.ID {

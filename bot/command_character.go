@@ -2,7 +2,7 @@ package bot
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,27 +29,27 @@ func (b *Bot) character(ctx context.Context, i *interaction) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	e := embed{Title: characterTitle(p.Character), Color: color(p.Character.Faction)}
-	e.Description = joinLines(b.whatIs(p), b.whereIs(p.Online), "", b.page("Everything on the page", "characters", p.Character.Name), b.doubt(ctx))
+	e := embed{Title: i.lang.characterTitle(p.Character), Color: color(p.Character.Faction)}
+	e.Description = joinLines(i.lang.whatIs(p), b.whereIs(i.lang, p.Online), "", b.page(i.lang.T("character.page"), "characters", p.Character.Name), b.doubt(ctx, i.lang))
 	if len(sessions) > 0 {
 		var lines []string
 		for _, s := range sessions {
-			lines = append(lines, sessionLine(s, b.now()))
+			lines = append(lines, i.lang.sessionLine(s, b.now()))
 		}
-		e.Fields = []field{{Name: "Last on", Value: list(lines, 1000)}}
+		e.Fields = []field{{Name: i.lang.T("character.sessions"), Value: i.lang.list(lines, 1000)}}
 	}
 	return message{Embeds: []embed{e}, Components: buttons(
-		button{Label: "Tell me when they come on", CustomID: controlVersion + "follow:" + c.ID.String()})}, nil
+		button{Label: i.lang.T("character.follow"), CustomID: controlVersion + "follow:" + c.ID.String()})}, nil
 }
 
 // whatIs says side, battle rank, home world and outfit.
-func (b *Bot) whatIs(p event.Player) string {
+func (in lang) whatIs(p event.Player) string {
 	var parts []string
-	if name := p.Character.Faction.Name(); name != "" {
+	if name := in.faction(p.Character.Faction); name != "" {
 		parts = append(parts, name)
 	}
 	if p.Character.Rank > 0 {
-		parts = append(parts, fmt.Sprintf("battle rank %d", p.Character.Rank))
+		parts = append(parts, in.T("battle_rank", "rank", p.Character.Rank))
 	}
 	if p.Character.World != 0 {
 		parts = append(parts, escape(p.Character.World.String()))
@@ -60,36 +60,39 @@ func (b *Bot) whatIs(p event.Player) string {
 	}
 	outfit := outfitOf(p.Character.Outfit)
 	if p.MembershipRank != "" {
-		outfit = escape(clip(p.MembershipRank, 40)) + " of " + outfit
+		outfit = in.T("character.member", "rank", escape(clip(p.MembershipRank, 40)), "outfit", outfit)
 	}
 	return joinLines(what, outfit)
 }
 
 // whereIs says whether somebody is on, and where, or when they were seen last.
-func (b *Bot) whereIs(o event.Online) string {
+func (b *Bot) whereIs(in lang, o event.Online) string {
 	now := b.now()
 	switch {
 	case o.Online:
-		return "🟢 On: " + escape(place(o)) + ", since " + moment(o.Since, now)
+		return in.T("character.on", "place", escape(place(o)), "when", moment(o.Since, now))
 	case !o.LoggedOut.IsZero():
-		return "⚫ Off; was on until " + moment(o.LoggedOut, now)
+		return in.T("character.off", "when", moment(o.LoggedOut, now))
 	case !o.LastSeen.IsZero():
-		return "⚫ Off; seen last at " + moment(o.LastSeen, now)
+		return in.T("character.seen", "when", moment(o.LastSeen, now))
 	}
-	return "⚫ I have not seen them on since I watch the game."
+	return in.T("character.never")
 }
 
 // sessionLine is one sitting: when, for how long, and on which world.
-func sessionLine(s event.Session, now time.Time) string {
-	end, about := s.EndedAt, ""
+func (in lang) sessionLine(s event.Session, now time.Time) string {
+	end := s.EndedAt
 	if end.IsZero() {
-		end, about = now, " so far"
+		end = now
 	}
-	text := span(max(end.Sub(s.StartedAt), 0)) + about
-	if s.Inferred {
-		text = "at least " + text // its beginning was not seen
+	length := in.span(max(end.Sub(s.StartedAt), 0))
+	if s.EndedAt.IsZero() {
+		length = in.T("session.so_far", "span", length)
 	}
-	return fmt.Sprintf("<t:%d:f> · %s · %s", s.StartedAt.Unix(), text, escape(s.World.String()))
+	if s.Inferred { // its beginning was not seen
+		length = in.T("session.at_least", "span", length)
+	}
+	return "<t:" + strconv.FormatInt(s.StartedAt.Unix(), 10) + ":f> · " + length + " · " + escape(s.World.String())
 }
 
 // follow is the button that watches a player.
@@ -103,7 +106,7 @@ func (b *Bot) follow(ctx context.Context, i *interaction, arg string) (message, 
 	case err != nil:
 		return message{}, err
 	case !known:
-		return message{}, tell("I do not know this player any more: they may have hidden their character from me.")
+		return message{}, tell("player.gone")
 	}
 	return b.watchPlayer(ctx, i, p.Character)
 }
@@ -120,11 +123,11 @@ func (b *Bot) outfitShow(ctx context.Context, i *interaction) (message, error) {
 	}
 	e := embed{Title: outfitTitle(o), Color: color(o.Faction)}
 	var what []string
-	if name := o.Faction.Name(); name != "" {
+	if name := i.lang.faction(o.Faction); name != "" {
 		what = append(what, name)
 	}
 	if o.Members > 0 {
-		what = append(what, count(o.Members, "member", "members"))
+		what = append(what, i.lang.N("outfit.members", o.Members))
 	}
 	leader := ""
 	if o.Leader != 0 {
@@ -133,20 +136,20 @@ func (b *Bot) outfitShow(ctx context.Context, i *interaction) (message, error) {
 			return message{}, err
 		}
 		if known && p.Character.Name != "" {
-			leader = "Led by **" + nameOf(p.Character) + "**"
+			leader = i.lang.T("outfit.leader", "name", i.lang.nameOf(p.Character))
 			if p.Online.Online {
-				leader += ", who is on"
+				leader = i.lang.T("outfit.leader_on", "name", i.lang.nameOf(p.Character))
 			}
 		}
 	}
-	head := "Nobody of it is on, as far as I know."
+	head := i.lang.T("outfit.nobody")
 	if len(on) > 0 {
-		head = "🟢 " + count(len(on), "member is on", "members are on")
+		head = "🟢 " + i.lang.N("outfit.on", len(on))
 	}
-	e.Description = joinLines(strings.Join(what, " · "), leader, head, "", b.page("Everybody of this outfit", "outfits", o.Tag), b.doubt(ctx))
+	e.Description = joinLines(strings.Join(what, " · "), leader, head, "", b.page(i.lang.T("outfit.page"), "outfits", o.Tag), b.doubt(ctx, i.lang))
 	return message{Embeds: []embed{e}, Components: buttons(
-		button{Label: "Who is on", CustomID: controlVersion + "on:" + o.ID.String(), Disabled: len(on) == 0},
-		button{Label: "Tell me when anybody comes on", CustomID: controlVersion + "followall:" + o.ID.String()})}, nil
+		button{Label: i.lang.T("outfit.who"), CustomID: controlVersion + "on:" + o.ID.String(), Disabled: len(on) == 0},
+		button{Label: i.lang.T("outfit.follow"), CustomID: controlVersion + "followall:" + o.ID.String()})}, nil
 }
 
 // followAll is the button that watches an outfit.
@@ -159,19 +162,19 @@ func (b *Bot) followAll(ctx context.Context, i *interaction, arg string) (messag
 }
 
 // pressOnline is the button that lists who of an outfit is on.
-func (b *Bot) pressOnline(ctx context.Context, _ *interaction, arg string) (message, error) {
+func (b *Bot) pressOnline(ctx context.Context, i *interaction, arg string) (message, error) {
 	o, err := b.pressedOutfit(ctx, arg)
 	if err != nil {
 		return message{}, err
 	}
-	return b.onlineIn(ctx, o)
+	return b.onlineIn(ctx, i.lang, o)
 }
 
 func (b *Bot) pressedOutfit(ctx context.Context, arg string) (event.Outfit, error) {
 	id, _ := event.ParseOutfitID(arg) // 0 is none either
 	o, known, err := b.cfg.Store.Outfit(ctx, id)
 	if err == nil && !known {
-		err = tell("I do not know this outfit any more.")
+		err = tell("outfit.gone")
 	}
 	return o, err
 }

@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -19,22 +18,22 @@ func (b *Bot) friends(ctx context.Context, i *interaction) (message, error) {
 		return message{}, err
 	}
 	if len(links) == 0 {
-		return message{}, tell("I do not know who you are in the game. `/link player:` with your character's name, and I read its friends list.")
+		return message{}, tell("friends.not_linked")
 	}
 	m := message{Content: b.reach(ctx, i, false)}
 	for n, c := range links {
 		if n == 5 { // five embeds of 1,100 stay below Discord's 6,000
-			m.Content = joinLines(m.Content, fmt.Sprintf("… and %s more.", count(len(links)-n, "character", "characters")))
+			m.Content = joinLines(m.Content, i.lang.N("friends.more", len(links)-n))
 			break
 		}
-		e, err := b.friendsOf(ctx, c)
+		e, err := b.friendsOf(ctx, i.lang, c)
 		if err != nil {
 			return message{}, err
 		}
 		m.Embeds = append(m.Embeds, e)
 	}
-	m.Content = joinLines(m.Content, b.doubt(ctx))
-	m.Components = buttons(button{Label: "Read the list again", CustomID: controlVersion + "sync"}, button{Label: "Settings", CustomID: controlSettings})
+	m.Content = joinLines(m.Content, b.doubt(ctx, i.lang))
+	m.Components = buttons(button{Label: i.lang.T("friends.again"), CustomID: controlVersion + "sync"}, button{Label: i.lang.T("button.settings"), CustomID: controlSettings})
 	return m, nil
 }
 
@@ -61,37 +60,36 @@ func (b *Bot) syncFriends(ctx context.Context, i *interaction, _ string) (messag
 		}
 		if _, err := b.cfg.Directory.ReadFriends(look, c.ID); err != nil {
 			b.log.Warn("friends list not read", "err", err)
-			failed = append(failed, titled(c))
+			failed = append(failed, i.lang.titled(c))
 		}
 	}
 	m, err := b.friends(ctx, i)
 	if err == nil && len(failed) > 0 {
-		m.Content = cut(joinLines("⏳ The game does not give me the list of "+strings.Join(failed, ", ")+" at the moment. "+
-			"What I read before stays, with its age below; I keep trying.", m.Content), maxContent)
+		m.Content = cut(joinLines(i.lang.T("friends.stale", "names", strings.Join(failed, ", ")), m.Content), maxContent)
 	}
 	return m, err
 }
 
 // friendsOf shows the list of one character, with its age.
-func (b *Bot) friendsOf(ctx context.Context, c event.Character) (embed, error) {
+func (b *Bot) friendsOf(ctx context.Context, in lang, c event.Character) (embed, error) {
 	all, readAt, err := b.cfg.Store.Friends(ctx, c.ID)
 	if err != nil {
 		return embed{}, err
 	}
-	e := embed{Title: "Friends of " + nameOf(c), Color: color(c.Faction)}
+	e := embed{Title: in.T("friends.title", "name", in.nameOf(c)), Color: color(c.Faction)}
 	if readAt.IsZero() {
-		e.Description = "The list could not be read from the game yet. I keep trying."
+		e.Description = in.T("friends.unread")
 		return e, nil
 	}
 	on := onlineOf(all)
 	var lines []string
 	for _, p := range on {
-		lines = append(lines, onLine(titled(p.Character), p.Online, b.now()))
+		lines = append(lines, in.onLine(in.titled(p.Character), p.Online, b.now()))
 	}
 	if len(on) == 0 {
-		lines = append(lines, "Nobody is on at the moment.")
+		lines = append(lines, in.T("friends.nobody"))
 	}
-	e.Description = list(lines, 900) + fmt.Sprintf("\n%d of %d on · list read %s", len(on), len(all), ago(readAt))
+	e.Description = in.list(lines, 900) + "\n" + in.T("friends.count", "on", len(on), "all", len(all), "when", ago(readAt))
 	return e, nil
 }
 
@@ -128,7 +126,7 @@ func (b *Bot) online(ctx context.Context, i *interaction) (message, error) {
 			if err != nil {
 				return message{}, err
 			}
-			return b.onlineIn(ctx, o)
+			return b.onlineIn(ctx, i.lang, o)
 		}
 	}
 	if i.command.text("outfit") == "" && i.GuildID == "" && i.Context != nil && *i.Context == contextDM {
@@ -138,13 +136,13 @@ func (b *Bot) online(ctx context.Context, i *interaction) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	return b.onlineIn(ctx, o)
+	return b.onlineIn(ctx, i.lang, o)
 }
 
 // contextDM is the bot's direct messages, as an interaction's context.
 const contextDM = 1
 
-func (b *Bot) onlineIn(ctx context.Context, o event.Outfit) (message, error) {
+func (b *Bot) onlineIn(ctx context.Context, in lang, o event.Outfit) (message, error) {
 	on, err := b.cfg.Store.OnlineInOutfit(ctx, o.ID)
 	if err != nil {
 		return message{}, err
@@ -152,37 +150,37 @@ func (b *Bot) onlineIn(ctx context.Context, o event.Outfit) (message, error) {
 	slices.SortStableFunc(on, func(x, y event.Player) int { return x.Online.Since.Compare(y.Online.Since) })
 	var lines []string
 	for _, p := range on {
-		line := onLine("**"+nameOf(p.Character)+"**", p.Online, b.now())
+		line := in.onLine("**"+in.nameOf(p.Character)+"**", p.Online, b.now())
 		if p.MembershipRank != "" {
 			line += " · " + escape(clip(p.MembershipRank, 40))
 		}
 		lines = append(lines, line)
 	}
 	e := embed{Title: outfitTitle(o), Color: color(o.Faction)}
-	head := "Nobody of this outfit is on, as far as I know."
+	head := in.T("online.nobody")
 	if len(on) > 0 {
-		head = count(len(on), "member is on", "members are on")
+		head = in.N("outfit.on", len(on))
 	}
-	foot := joinLines(b.page("Everybody of this outfit", "outfits", o.Tag), b.doubt(ctx))
+	foot := joinLines(b.page(in.T("outfit.page"), "outfits", o.Tag), b.doubt(ctx, in))
 	room := maxDescription - utf8.RuneCountInString(head+foot)
-	e.Description = joinLines(head, list(lines, room), foot)
+	e.Description = joinLines(head, in.list(lines, room), foot)
 	return message{Embeds: []embed{e}}, nil
 }
 
 // doubt warns when what is known of presence may be old, "" as a rule.
-func (b *Bot) doubt(ctx context.Context) string {
+func (b *Bot) doubt(ctx context.Context, in lang) string {
 	states, err := b.cfg.Store.StreamStates(ctx)
 	if err != nil {
 		return ""
 	}
 	var worlds []string
 	for _, s := range ill(states, b.now()) {
-		worlds = append(worlds, fmt.Sprintf("%s (since %s)", s.World, moment(s.Since, b.now())))
+		worlds = append(worlds, in.T("doubt.world", "world", escape(s.World.String()), "when", moment(s.Since, b.now())))
 	}
 	if len(worlds) == 0 {
 		return ""
 	}
-	return "⚠️ No news from the game for: " + cut(strings.Join(worlds, ", "), 300)
+	return in.T("doubt", "worlds", cut(strings.Join(worlds, ", "), 300))
 }
 
 // ill returns the states, as of now, of worlds of which nothing comes.

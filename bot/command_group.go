@@ -24,15 +24,15 @@ func (b *Bot) group(ctx context.Context, i *interaction) (message, error) {
 	add, remove := i.command.text("add"), i.command.text("remove")
 	switch {
 	case add != "" && remove != "":
-		return message{}, tell("One at a time, please: either `add:` or `remove:`.")
+		return message{}, tell("once")
 	case add != "":
 		return b.groupAdd(ctx, i, g, add)
 	case g.ID == 0:
-		return message{}, tell("You have no group called “%s”. `/watch group name:%s add:Kestrel` makes it, with its first player.", escape(g.Name), escape(g.Name))
+		return message{}, tell("group.missing", "name", escape(g.Name))
 	case remove != "":
 		return b.groupRemove(ctx, i, g, remove)
 	}
-	return b.showGroup(ctx, g, "")
+	return b.showGroup(ctx, i.lang, g, "")
 }
 
 // groupNamed returns the asker's group of the name that was given, or a new one.
@@ -48,7 +48,7 @@ func (b *Bot) groupNamed(ctx context.Context, i *interaction) (alert.Group, erro
 		}
 	}
 	if n := utf8.RuneCountInString(name); n == 0 || n > alert.MaxGroupName || strings.HasPrefix(name, "#") {
-		return alert.Group{}, tell("A group's name has 1 to %d characters, for example `/watch group name:Squad add:Kestrel`.", alert.MaxGroupName)
+		return alert.Group{}, tell("group.name", "most", alert.MaxGroupName)
 	}
 	return alert.Group{User: i.by, Name: name}, nil
 }
@@ -59,7 +59,7 @@ func (b *Bot) groupAdd(ctx context.Context, i *interaction, g alert.Group, text 
 		return message{}, err
 	}
 	if slices.Contains(g.Members, c.ID) {
-		return b.showGroup(ctx, g, titled(c)+" is in it already.")
+		return b.showGroup(ctx, i.lang, g, i.lang.T("group.already", "who", i.lang.titled(c)))
 	}
 	g.User, g.Members = i.by, append(g.Members, c.ID)
 	if g, err = b.cfg.Store.SaveGroup(ctx, g); err != nil {
@@ -68,7 +68,7 @@ func (b *Bot) groupAdd(ctx context.Context, i *interaction, g alert.Group, text 
 	if _, _, err := b.cfg.Store.AddWatch(ctx, alert.Watch{User: i.by, Kind: alert.WatchGroup, Group: g.ID, CreatedAt: b.now()}); err != nil {
 		return message{}, limited(err)
 	}
-	m, err := b.showGroup(ctx, g, "🔔 "+titled(c)+" is in the group: I write to you when they come online.")
+	m, err := b.showGroup(ctx, i.lang, g, i.lang.T("group.added", "who", i.lang.titled(c)))
 	if err != nil {
 		return m, err
 	}
@@ -89,14 +89,14 @@ func (b *Bot) groupRemove(ctx context.Context, i *interaction, g alert.Group, te
 			if g, err = b.cfg.Store.SaveGroup(ctx, g); err != nil {
 				return message{}, limited(err)
 			}
-			return b.showGroup(ctx, g, "🔕 "+titled(p.Character)+" is not in the group any more.")
+			return b.showGroup(ctx, i.lang, g, i.lang.T("group.removed", "who", i.lang.titled(p.Character)))
 		}
 	}
-	return message{}, tell("“%s” is not in the group **%s**.", escape(clip(text, 40)), escape(g.Name))
+	return message{}, tell("group.not_in", "text", escape(clip(text, 40)), "group", escape(g.Name))
 }
 
 // showGroup lists who is in a group.
-func (b *Bot) showGroup(ctx context.Context, g alert.Group, head string) (message, error) {
+func (b *Bot) showGroup(ctx context.Context, in lang, g alert.Group, head string) (message, error) {
 	var lines []string
 	for _, id := range g.Members {
 		p, _, err := b.cfg.Store.Player(ctx, id)
@@ -104,16 +104,16 @@ func (b *Bot) showGroup(ctx context.Context, g alert.Group, head string) (messag
 			return message{}, err
 		}
 		p.Character.ID = id
-		line := titled(p.Character)
+		line := in.titled(p.Character)
 		if p.Online.Online {
-			line = "🟢 " + onLine(line, p.Online, b.now())
+			line = "🟢 " + in.onLine(line, p.Online, b.now())
 		}
 		lines = append(lines, line)
 	}
 	if len(lines) == 0 {
-		lines = append(lines, "Nobody is in it.")
+		lines = append(lines, in.T("group.empty"))
 	}
-	m := box(list(lines, maxDescription), buttons(button{Label: "Delete the group…", CustomID: controlUngroup + strconv.FormatInt(g.ID, 10), Style: styleDanger}))
+	m := box(in.list(lines, maxDescription), buttons(button{Label: in.T("group.delete"), CustomID: controlUngroup + strconv.FormatInt(g.ID, 10), Style: styleDanger}))
 	m.Content = cut(head, maxContent)
 	m.Embeds[0].Title = "📋 " + cut(escape(g.Name), 200)
 	return m, nil
@@ -132,22 +132,21 @@ func (b *Bot) ungroup(ctx context.Context, i *interaction, arg string) (message,
 	}
 	at := slices.IndexFunc(all, func(g alert.Group) bool { return g.ID == id })
 	if at < 0 {
-		return plain("There is no such group any more."), nil
+		return plain(i.lang.T("group.gone")), nil
 	}
 	name := "**" + escape(all[at].Name) + "**"
 	switch said {
 	case "no":
-		return b.showGroup(ctx, all[at], "")
+		return b.showGroup(ctx, i.lang, all[at], "")
 	case "":
-		return box("Delete the group "+name+" with its "+count(len(all[at].Members), "player", "players")+"? I tell you of none of them any more, "+
-			"unless you follow them otherwise.\n\nThis cannot be undone.",
-			buttons(button{Label: "Delete it", CustomID: controlUngroup + text + ":yes", Style: styleDanger},
-				button{Label: "Keep it", CustomID: controlUngroup + text + ":no"})), nil
+		return box(i.lang.N("group.sure", len(all[at].Members), "group", name),
+			buttons(button{Label: i.lang.T("group.delete_now"), CustomID: controlUngroup + text + ":yes", Style: styleDanger},
+				button{Label: i.lang.T("button.keep"), CustomID: controlUngroup + text + ":no"})), nil
 	}
 	if _, err := b.cfg.Store.RemoveGroup(ctx, i.by, id); err != nil {
 		return message{}, err
 	}
-	return plain("🗑️ The group " + name + " is deleted, and you are not told of it any more."), nil
+	return plain(i.lang.T("group.deleted", "group", name)), nil
 }
 
 // limited puts a bound that was reached into words.
@@ -155,21 +154,19 @@ func limited(err error) error {
 	var most *alert.LimitError
 	switch {
 	case errors.As(err, &most):
-		how := map[string]string{"links": "`/unlink` makes room", "watches": "`/watch list` shows what can go", "groups": "delete one that you do not need",
-			"members": "a second group can take more", "mutes": "`/settings` → Muted players shows them",
-			"subscriptions": "`/unsubscribe` makes room"}[most.What]
-		return tell("That would be too many: %d %s are the most. %s.", most.Most, most.What, upperFirst(how))
+		if key, ok := limitKeys[most.What]; ok {
+			return tellCount(key, most.Most)
+		}
 	case errors.Is(err, alert.ErrTaken):
-		return tell("You have a group of that name already.")
+		return tell("group.taken")
 	}
 	return err
 }
 
-func upperFirst(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
+// limitKeys say of each bound what can be done about it.
+var limitKeys = map[string]string{
+	"links": "limit.links", "watches": "limit.watches", "worlds": "limit.worlds", "groups": "limit.groups",
+	"members": "limit.members", "mutes": "limit.mutes", "subscriptions": "limit.subscriptions",
 }
 
 func (b *Bot) suggestGroups(ctx context.Context, i *interaction, typed string) []choice {
@@ -186,7 +183,7 @@ func (b *Bot) suggestGroups(ctx context.Context, i *interaction, typed string) [
 		exact = exact || strings.EqualFold(g.Name, typed)
 	}
 	if !exact && utf8.RuneCountInString(typed) <= alert.MaxGroupName {
-		choices = append(choices, choice{Name: "New group: " + typed, Value: typed})
+		choices = append(choices, choice{Name: i.lang.T("group.new", "name", typed), Value: typed})
 	}
 	return choices
 }
@@ -205,8 +202,8 @@ func (b *Bot) suggestMembers(ctx context.Context, i *interaction, typed string) 
 			break
 		}
 		p.Character.ID = id
-		if contains(playerChoice(p.Character), typed) {
-			choices = append(choices, choice{Name: playerChoice(p.Character), Value: pick(int64(id))})
+		if contains(i.lang.playerChoice(p.Character), typed) {
+			choices = append(choices, choice{Name: i.lang.playerChoice(p.Character), Value: pick(int64(id))})
 		}
 	}
 	return choices

@@ -3,7 +3,6 @@ package bot
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -30,11 +29,11 @@ func (b *Bot) link(ctx context.Context, i *interaction) (message, error) {
 	if _, _, err := b.cfg.Store.AddWatch(ctx, alert.Watch{User: i.by, Kind: alert.WatchFriends, CreatedAt: b.now()}); err != nil {
 		return message{}, limited(err)
 	}
-	head := "✅ " + titled(c) + " is linked to you."
+	head := i.lang.T("link.done", "who", i.lang.titled(c))
 	if !added {
-		head = "✅ " + titled(c) + " was linked to you already."
+		head = i.lang.T("link.already", "who", i.lang.titled(c))
 	}
-	text := joinLines(head, b.readFriends(ctx, c), b.reach(ctx, i, true))
+	text := joinLines(head, b.readFriends(ctx, i.lang, c), b.reach(ctx, i, true))
 	return plain(text), b.promise(ctx)
 }
 
@@ -42,7 +41,7 @@ func (b *Bot) link(ctx context.Context, i *interaction) (message, error) {
 func (b *Bot) promise(ctx context.Context) error { return b.cfg.Store.AwaitWatched(ctx) }
 
 // readFriends reads the list of c now and says what came of it.
-func (b *Bot) readFriends(ctx context.Context, c event.Character) string {
+func (b *Bot) readFriends(ctx context.Context, in lang, c event.Character) string {
 	look, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
 	_, readErr := b.cfg.Directory.ReadFriends(look, c.ID)
@@ -54,26 +53,24 @@ func (b *Bot) readFriends(ctx context.Context, c event.Character) string {
 	switch {
 	case readErr != nil && !errors.Is(readErr, census.ErrNotFound) && readAt.IsZero():
 		b.log.Warn("friends list not read", "err", readErr)
-		return "⏳ The game's query service does not answer at the moment, so I could not read the friends list yet. " +
-			"I keep trying; you need not do anything."
+		return in.T("link.later")
 	case len(friends) == 0:
-		return "The friends list is empty, or not public. `/watch add` lets you choose players and outfits yourself."
+		return in.T("link.no_friends")
 	}
-	s := fmt.Sprintf("👥 I watch the %s on its list and write to you when one comes on.", count(len(friends), "friend", "friends"))
+	s := in.N("link.friends", len(friends))
 	if on := onlineOf(friends); len(on) > 0 {
-		return s + "\nOn now: " + names(on, 600)
+		return s + "\n" + in.T("link.on", "names", in.names(on, 600))
 	}
-	return s + "\nNobody of them is on now."
+	return s + "\n" + in.T("link.nobody_on")
 }
 
 // names joins names up to limit characters.
-func names(players []event.Player, limit int) string {
+func (in lang) names(players []event.Player, limit int) string {
 	var b strings.Builder
 	for i, p := range players {
-		name := titled(p.Character)
+		name := in.titled(p.Character)
 		if b.Len()+len(name) > limit {
-			fmt.Fprintf(&b, " and %d more", len(players)-i)
-			break
+			return in.T("names.more", "names", b.String(), "n", len(players)-i)
 		}
 		if i > 0 {
 			b.WriteString(", ")
@@ -97,7 +94,7 @@ func (b *Bot) unlink(ctx context.Context, i *interaction) (message, error) {
 		return message{}, err
 	}
 	if len(links) == 0 {
-		return message{}, tell("You have not linked a character. `/link player:` does that.")
+		return message{}, tell("unlink.none")
 	}
 	text := i.command.text("player")
 	for _, c := range links {
@@ -105,14 +102,14 @@ func (b *Bot) unlink(ctx context.Context, i *interaction) (message, error) {
 			if _, err := b.cfg.Store.Unlink(ctx, i.by, c.ID); err != nil {
 				return message{}, err
 			}
-			return plain("🗑️ " + titled(c) + " is not linked to you any more, and its friends list is not watched for you."), nil
+			return plain(i.lang.T("unlink.done", "who", i.lang.titled(c))), nil
 		}
 	}
 	var mine []string
 	for _, c := range links {
-		mine = append(mine, titled(c))
+		mine = append(mine, i.lang.titled(c))
 	}
-	return message{}, tell("“%s” is not one of your characters. Yours: %s.", escape(clip(text, 40)), strings.Join(mine, ", "))
+	return message{}, tell("unlink.not_yours", "text", escape(clip(text, 40)), "names", strings.Join(mine, ", "))
 }
 
 // joinLines joins what is not empty.

@@ -49,36 +49,36 @@ func (b *Bot) showPrivacy(ctx context.Context, i *interaction, _ string) (messag
 	if err != nil {
 		return message{}, err
 	}
-	lines := []string{
-		count(len(all.Links), "linked character, and its friends list", "linked characters, and their friends lists"),
-		count(len(all.Watches), "thing you follow", "things you follow") + ", " + count(len(all.Groups), "group", "groups") +
-			", " + count(len(all.Mutes), "muted player", "muted players"),
-		"your settings" + map[bool]string{true: " (the defaults)", false: ", and the language that you use Discord in"}[all.Settings == nil],
-		count(len(all.Alerts)+all.MoreAlerts, "piece of news", "pieces of news") + " of the last days, told or not",
-		"the number of our conversation, and whether Discord lets me write to you",
+	settings := i.lang.T("privacy.settings")
+	if all.Settings == nil {
+		settings = i.lang.T("privacy.defaults")
 	}
-	text := "**What I keep about you**\n• " + strings.Join(lines, "\n• ") +
-		"\n\nNothing else: no messages, no other data of your Discord account. I use it to tell you who comes online, and for nothing else." +
-		"\n\n**Characters and everybody else**\nWhat happens in the game is public, and I keep it. " +
-		"You can hide a character that is yours: then no message, list, board or page names it, for anybody."
+	lines := []string{
+		i.lang.N("privacy.links", len(all.Links)),
+		i.lang.N("privacy.watches", len(all.Watches)) + ", " + i.lang.N("privacy.groups", len(all.Groups)) + ", " + i.lang.N("privacy.mutes", len(all.Mutes)),
+		settings,
+		i.lang.N("privacy.news", len(all.Alerts)+all.MoreAlerts),
+		i.lang.T("privacy.contact"),
+	}
+	text := i.lang.T("privacy.head") + "\n• " + strings.Join(lines, "\n• ") + "\n\n" + i.lang.T("privacy.rest")
 	for _, c := range all.Hidden {
-		text += "\n🫥 " + titled(c) + " is hidden."
+		text += "\n" + i.lang.T("privacy.hidden", "who", i.lang.titled(c))
 	}
 	m := box(text)
-	m.Embeds[0].Title = "🔐 Your data"
-	m.Components = append(m.Components, choose(controlHide, "Hide a character of yours…", characterOptions(links, all.Hidden)...)...)
-	m.Components = append(m.Components, choose(controlUnhide, "Show a hidden character again…", characterOptions(all.Hidden, nil)...)...)
+	m.Embeds[0].Title = i.lang.T("privacy.title")
+	m.Components = append(m.Components, choose(controlHide, i.lang.T("privacy.hide"), i.lang.characterOptions(links, all.Hidden)...)...)
+	m.Components = append(m.Components, choose(controlUnhide, i.lang.T("privacy.unhide"), i.lang.characterOptions(all.Hidden, nil)...)...)
 	m.Components = append(m.Components, buttons(
-		button{Label: "Give me all of it", CustomID: controlExport, Style: styleMain},
-		button{Label: "Delete all of it…", CustomID: controlForget, Style: styleDanger})...)
+		button{Label: i.lang.T("privacy.get"), CustomID: controlExport, Style: styleMain},
+		button{Label: i.lang.T("privacy.delete"), CustomID: controlForget, Style: styleDanger})...)
 	return m, nil
 }
 
-func characterOptions(list, without []event.Character) []option {
+func (in lang) characterOptions(list, without []event.Character) []option {
 	var options []option
 	for _, c := range list {
 		if !slices.ContainsFunc(without, func(w event.Character) bool { return w.ID == c.ID }) {
-			options = append(options, option{Label: playerChoice(c), Value: c.ID.String()})
+			options = append(options, option{Label: in.playerChoice(c), Value: c.ID.String()})
 		}
 	}
 	return options
@@ -98,28 +98,26 @@ func (b *Bot) export(ctx context.Context, i *interaction, _ string) (message, er
 		return message{}, err
 	}
 	if len(file) > maxExport {
-		return message{}, tell("Your data is larger than what Discord lets me send. Please ask whoever runs this bot for it.")
+		return message{}, tell("export.too_large")
 	}
-	m := plain("Here is everything that I keep about you, as a file that people and programs can read.")
+	m := plain(i.lang.T("export.done"))
 	m.file = file
-	m.Attachments = []attachment{{ID: "0", Filename: "muster-" + i.by.String() + ".json", Description: "Everything that Muster stores about you, as JSON"}}
+	m.Attachments = []attachment{{ID: "0", Filename: "muster-" + i.by.String() + ".json", Description: i.lang.T("export.file")}}
 	return m, nil
 }
 
 // forget deletes everything about the asker, once they have said so twice.
 func (b *Bot) forget(ctx context.Context, i *interaction, arg string) (message, error) {
 	if arg != "yes" {
-		return box("Delete everything that I keep about you? Your links, what you follow, your settings: all of it goes at once, and I stop "+
-			"writing to you. Characters that you have hidden stay hidden.\n\nThis cannot be undone.",
-			buttons(button{Label: "Delete everything", CustomID: controlForget + ":yes", Style: styleDanger},
-				button{Label: "Keep it", CustomID: controlPrivacy})), nil
+		return box(i.lang.T("forget.sure"),
+			buttons(button{Label: i.lang.T("forget.now"), CustomID: controlForget + ":yes", Style: styleDanger},
+				button{Label: i.lang.T("button.keep"), CustomID: controlPrivacy})), nil
 	}
 	gone, err := b.cfg.Store.Forget(ctx, i.by)
 	if err != nil {
 		return message{}, err
 	}
-	return plain("🗑️ Done: " + count(int(gone.Total()), "entry is", "entries are") + " deleted. I keep nothing about you any more, and will not write to you. " +
-		"`/link` begins anew, should you ever want to."), nil
+	return plain(i.lang.N("forget.done", int(gone.Total()))), nil
 }
 
 // hide begins to hide a character: it asks for a proof that only its player can give.
@@ -130,12 +128,9 @@ func (b *Bot) hide(ctx context.Context, i *interaction, _ string) (message, erro
 	}
 	n := proofLeast + rand.N(proofMost-proofLeast+1)
 	arg := c.ID.String() + ":" + strconv.Itoa(n) + ":" + strconv.FormatInt(b.now().Unix(), 10)
-	return box(fmt.Sprintf("Anybody can link a character, so please show me that **%s** is yours:\n\n"+
-		"1. Log in with it.\n2. Type `/suicide` in the game's chat, exactly **%d times**, respawning in between.\n3. Press **Done**.\n\n"+
-		"You have ten minutes, until <t:%d:t>. I see it in the game's own stream; nothing else is needed.",
-		nameOf(c), n, b.now().Add(proofWithin).Unix()),
-		buttons(button{Label: "Done", CustomID: controlProved + arg + ":" + b.seal(i, arg), Style: styleMain},
-			button{Label: "Not now", CustomID: controlPrivacy})), nil
+	return box(i.lang.N("hide.how", n, "name", i.lang.nameOf(c), "until", timeOfDay(b.now().Add(proofWithin))),
+		buttons(button{Label: i.lang.T("hide.done"), CustomID: controlProved + arg + ":" + b.seal(i, arg), Style: styleMain},
+			button{Label: i.lang.T("hide.not_now"), CustomID: controlPrivacy})), nil
 }
 
 // own returns which of the asker's linked characters has an id.
@@ -149,7 +144,7 @@ func (b *Bot) own(ctx context.Context, i *interaction, text string) (event.Chara
 			return c, nil
 		}
 	}
-	return event.Character{}, tell("That character is not linked to you. `/link player:` comes first.")
+	return event.Character{}, tell("hide.not_linked")
 }
 
 // seal signs what a button says, for the one who may press it.
@@ -187,23 +182,23 @@ func (b *Bot) judge(ctx context.Context, i *interaction, c event.Character, n in
 	if err != nil {
 		return message{}, err
 	}
-	again := buttons(button{Label: "Done", CustomID: controlProved + arg, Style: styleMain}, button{Label: "Not now", CustomID: controlPrivacy})
+	again := buttons(button{Label: i.lang.T("hide.done"), CustomID: controlProved + arg, Style: styleMain}, button{Label: i.lang.T("hide.not_now"), CustomID: controlPrivacy})
 	switch {
 	case len(deaths) == n:
 		if err := b.cfg.Store.Hide(ctx, c.ID, i.by, b.now()); err != nil {
 			return message{}, err
 		}
-		return box("🫥 **"+nameOf(c)+"** is hidden. From now on no message, list, board or page of mine names it, for anybody.",
-			buttons(button{Label: "Your data", CustomID: controlPrivacy})), nil
+		return box(i.lang.T("hide.hidden", "name", i.lang.nameOf(c)),
+			buttons(button{Label: i.lang.T("hide.your_data"), CustomID: controlPrivacy})), nil
 	case len(deaths) > n:
-		return box(fmt.Sprintf("I saw %d, and asked for exactly %d. Please begin anew.", len(deaths), n),
-			buttons(button{Label: "Begin anew", CustomID: controlPrivacy, Style: styleMain})), nil
+		return box(i.lang.T("hide.too_many", "seen", len(deaths), "n", n),
+			buttons(button{Label: i.lang.T("hide.again"), CustomID: controlPrivacy, Style: styleMain})), nil
 	case b.now().After(end.Add(time.Minute)):
-		return box(fmt.Sprintf("The ten minutes are over, and I saw %d of %d. Please begin anew.", len(deaths), n),
-			buttons(button{Label: "Begin anew", CustomID: controlPrivacy, Style: styleMain})), nil
+		return box(i.lang.T("hide.too_late", "seen", len(deaths), "n", n),
+			buttons(button{Label: i.lang.T("hide.again"), CustomID: controlPrivacy, Style: styleMain})), nil
 	}
-	text := fmt.Sprintf("I have seen **%d of %d** so far. Until <t:%d:t> there is time; what happens in the game reaches me after a few seconds.", len(deaths), n, end.Unix())
-	return box(joinLines(text, b.doubt(ctx)), again), nil
+	text := i.lang.T("hide.so_far", "seen", len(deaths), "n", n, "until", timeOfDay(end))
+	return box(joinLines(text, b.doubt(ctx, i.lang)), again), nil
 }
 
 // unhide lets a character be named again.

@@ -2,24 +2,23 @@ package bot
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
 	"muster/event"
 )
 
-// healthWords says each state in a player's words.
-var healthWords = map[event.StreamHealth]string{
-	event.StreamLive:        "🟢 live",
-	event.StreamLate:        "🟡 late (events come, but seconds behind)",
-	event.StreamSilent:      "🔴 silent (connected, but nothing comes)",
-	event.StreamDown:        "🔴 down",
-	event.StreamReconciling: "🟡 live (checking who is on)",
+// healthKeys say each state in a player's words.
+var healthKeys = map[event.StreamHealth]string{
+	event.StreamLive:        "status.live",
+	event.StreamLate:        "status.late",
+	event.StreamSilent:      "status.silent",
+	event.StreamDown:        "status.down",
+	event.StreamReconciling: "status.reconciling",
 }
 
 // status shows each world's stream, the holes of the last day, and the bot.
-func (b *Bot) status(ctx context.Context, _ *interaction) (message, error) {
+func (b *Bot) status(ctx context.Context, i *interaction) (message, error) {
 	now := b.now()
 	states, err := b.cfg.Store.StreamStates(ctx)
 	if err != nil {
@@ -33,24 +32,24 @@ func (b *Bot) status(ctx context.Context, _ *interaction) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	e := embed{Title: "Does the game reach me?", Color: 0x3fa34d}
-	lines := b.worldLines(states, online, now, &e)
-	e.Description = joinLines(list(lines, 2400)+"\n", holes(gaps, now), b.selfLine(now), b.pageLine())
+	e := embed{Title: i.lang.T("status.title"), Color: 0x3fa34d}
+	lines := i.lang.worldLines(states, online, now, &e)
+	e.Description = joinLines(i.lang.list(lines, 2400)+"\n", i.lang.holes(gaps, now), b.selfLine(i.lang, now), b.pageLine(i.lang))
 	return message{Embeds: []embed{e}}, nil
 }
 
-func (b *Bot) worldLines(states []event.StreamState, online map[event.World]int, now time.Time, e *embed) []string {
+func (in lang) worldLines(states []event.StreamState, online map[event.World]int, now time.Time, e *embed) []string {
 	if len(states) == 0 {
 		e.Color = color(event.NoFaction)
-		return []string{"No world has reported yet: the listener has not started, or just now."}
+		return []string{in.T("status.none")}
 	}
 	slices.SortFunc(states, func(x, y event.StreamState) int { return int(x.World) - int(y.World) })
 	var lines []string
 	for _, s := range states {
 		s = s.At(now)
-		line := fmt.Sprintf("**%s** — %s since %s", escape(s.World.String()), healthWords[s.Health], moment(s.Since, now))
+		line := "**" + escape(s.World.String()) + "** — " + in.T("status.line", "health", in.T(healthKeys[s.Health]), "when", moment(s.Since, now))
 		if n := online[s.World]; n > 0 {
-			line += fmt.Sprintf(" · %s on", count(n, "player", "players"))
+			line += " · " + in.N("status.players", n)
 		}
 		if s.Health != event.StreamLive && s.Reason != "" {
 			line += " (" + escape(clip(s.Reason, 100)) + ")"
@@ -64,34 +63,34 @@ func (b *Bot) worldLines(states []event.StreamState, online map[event.World]int,
 }
 
 // holes lists what is missing of the last day's record.
-func holes(gaps []event.Gap, now time.Time) string {
+func (in lang) holes(gaps []event.Gap, now time.Time) string {
 	gaps = slices.DeleteFunc(slices.Clone(gaps), func(g event.Gap) bool { return gapLength(g, now) < time.Second })
 	if len(gaps) == 0 {
-		return "No holes are known in the record of the last 24 hours."
+		return in.T("status.no_holes")
 	}
 	slices.SortFunc(gaps, func(x, y event.Gap) int { return y.From.Compare(x.From) })
 	var lines []string
 	for _, g := range gaps {
-		length := span(gapLength(g, now))
+		length := in.span(gapLength(g, now))
 		if g.To.IsZero() {
-			length += ", still open"
+			length = in.T("status.open", "span", length)
 		}
-		lines = append(lines, fmt.Sprintf("• %s, <t:%d:t>: %s", escape(g.World.String()), g.From.Unix(), length))
+		lines = append(lines, "• "+escape(g.World.String())+", "+timeOfDay(g.From)+": "+length)
 	}
-	return "Holes in the record of the last 24 hours:\n" + list(lines, 900)
+	return in.T("status.holes") + "\n" + in.list(lines, 900)
 }
 
-func (b *Bot) selfLine(now time.Time) string {
+func (b *Bot) selfLine(in lang, now time.Time) string {
 	since := b.shards.since()
 	if since.IsZero() {
-		return "Bot: reconnecting to Discord."
+		return in.T("status.reconnecting")
 	}
-	return "Bot: connected to Discord since " + moment(since, now) + "."
+	return in.T("status.connected", "when", moment(since, now))
 }
 
-func (b *Bot) pageLine() string {
+func (b *Bot) pageLine(in lang) string {
 	if b.cfg.PageURL == "" {
 		return ""
 	}
-	return "[More on the page](" + b.cfg.PageURL + "/status)"
+	return "[" + in.T("page.more") + "](" + b.cfg.PageURL + "/status)"
 }

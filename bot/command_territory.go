@@ -12,7 +12,7 @@ import (
 // asker's own character, or of the one with most players.
 func (b *Bot) territoryMap(ctx context.Context, i *interaction) (message, error) {
 	if text := i.command.text("world"); text != "" {
-		return b.territoryOf(ctx, text)
+		return b.territoryOf(ctx, i.lang, text)
 	}
 	links, err := b.cfg.Store.Links(ctx, i.by)
 	if err != nil {
@@ -20,7 +20,7 @@ func (b *Bot) territoryMap(ctx context.Context, i *interaction) (message, error)
 	}
 	for _, c := range links {
 		if c.World != 0 {
-			return b.territoryOf(ctx, strconv.Itoa(int(c.World)))
+			return b.territoryOf(ctx, i.lang, strconv.Itoa(int(c.World)))
 		}
 	}
 	worlds, err := b.cfg.Store.Population(ctx)
@@ -33,45 +33,44 @@ func (b *Bot) territoryMap(ctx context.Context, i *interaction) (message, error)
 			best = w.ID
 		}
 	}
-	return b.territoryOf(ctx, strconv.Itoa(int(best)))
+	return b.territoryOf(ctx, i.lang, strconv.Itoa(int(best)))
 }
 
 // pressTerritory shows another world in place of the one that is shown.
-func (b *Bot) pressTerritory(ctx context.Context, _ *interaction, arg string) (message, error) {
-	return b.territoryOf(ctx, arg)
+func (b *Bot) pressTerritory(ctx context.Context, i *interaction, arg string) (message, error) {
+	return b.territoryOf(ctx, i.lang, arg)
 }
 
 // territoryOf shows a world, given by its number.
-func (b *Bot) territoryOf(ctx context.Context, number string) (message, error) {
+func (b *Bot) territoryOf(ctx context.Context, in lang, number string) (message, error) {
 	n, err := strconv.ParseInt(number, 10, 32)
 	world := event.World(n)
 	if _, known := world.Info(); err != nil || !known {
-		return message{}, tell("I do not know this world. Choose one from what Discord suggests.")
+		return message{}, tell("territory.unknown")
 	}
 	list, at, err := b.cfg.Directory.Territory(ctx, world)
 	if err != nil {
 		b.log.Warn("territory not read", "err", err)
-		m := plain("The game's query service does not say at the moment who holds what on " + escape(world.String()) + ". Please try again in a few minutes.")
+		m := plain(in.T("territory.later", "world", escape(world.String())))
 		m.Components = otherWorlds(world)
 		return m, nil
 	}
-	e := embed{Title: "Who holds " + escape(world.String()), Color: color(event.NoFaction)}
+	e := embed{Title: in.T("territory.title", "world", escape(world.String())), Color: color(event.NoFaction)}
 	var lines []string
 	for _, t := range list {
-		lines = append(lines, territoryLine(t))
+		lines = append(lines, in.territoryLine(t))
 	}
 	if len(lines) == 0 {
-		lines = append(lines, "The game says nothing of this world.")
+		lines = append(lines, in.T("territory.nothing"))
 	}
-	e.Description = joinLines(joinLines(lines...), "as of "+ago(at))
+	e.Description = joinLines(joinLines(lines...), in.T("territory.as_of", "when", ago(at)))
 	return message{Embeds: []embed{e}, Components: otherWorlds(world)}, nil
 }
 
 // territoryLine is one continent: its shares, or who has locked it.
-func territoryLine(t event.Territory) string {
-	name := "**" + escape(t.Zone.String()) + "**"
+func (in lang) territoryLine(t event.Territory) string {
 	if f := t.LockedBy(); f != event.NoFaction {
-		return "🔒 " + name + " — locked by " + f.String() + "\n"
+		return in.T("territory.locked", "zone", escape(t.Zone.String()), "side", f) + "\n"
 	}
 	total := 0
 	for _, n := range t.Regions {
@@ -79,9 +78,9 @@ func territoryLine(t event.Territory) string {
 	}
 	var parts []string
 	for _, f := range []event.Faction{event.VS, event.NC, event.TR} {
-		parts = append(parts, f.String()+" "+strconv.Itoa((t.Regions[f]*100+total/2)/max(total, 1))+" %")
+		parts = append(parts, f.String()+" "+in.Percent(float64(t.Regions[f])*100/float64(max(total, 1))))
 	}
-	return name + "\n" + bar(t.Regions) + "\n" + strings.Join(parts, " · ") + "\n"
+	return "**" + escape(t.Zone.String()) + "**\n" + bar(t.Regions) + "\n" + strings.Join(parts, " · ") + "\n"
 }
 
 // otherWorlds are buttons for the worlds that are not shown.

@@ -18,10 +18,10 @@ func (b *Bot) watchAdd(ctx context.Context, i *interaction) (message, error) {
 	}
 	switch len(given) {
 	case 0:
-		return message{}, tell("Whom? For example `/watch add player:Kestrel`, `/watch add outfit:HNW` or `/watch add leaders:HNW`.")
+		return message{}, tell("watch.whom")
 	case 1:
 	default:
-		return message{}, tell("One at a time, please: a player, an outfit or its leaders.")
+		return message{}, tell("watch.one")
 	}
 	if given["player"] != "" {
 		c, err := b.player(ctx, given["player"])
@@ -38,26 +38,30 @@ func (b *Bot) watchAdd(ctx context.Context, i *interaction) (message, error) {
 		return b.watchOutfit(ctx, i, o)
 	}
 	w := alert.Watch{Kind: alert.WatchLeaders, MaxOrdinal: alert.DefaultOrdinal, Outfit: o.ID, Name: outfitChoice(o)}
-	return b.saveWatch(ctx, i, w, "the leader of "+outfitOf(o)+", or one of the rank below,")
+	return b.saveWatch(ctx, i, w, i.lang.T("watch.leaders", "outfit", outfitOf(o)), i.lang.T("watch.leaders_already", "outfit", outfitOf(o)))
 }
 
 func (b *Bot) watchPlayer(ctx context.Context, i *interaction, c event.Character) (message, error) {
-	return b.saveWatch(ctx, i, alert.Watch{Kind: alert.WatchCharacter, Character: c.ID, Name: c.Name}, titled(c))
+	who := i.lang.titled(c)
+	return b.saveWatch(ctx, i, alert.Watch{Kind: alert.WatchCharacter, Character: c.ID, Name: c.Name},
+		i.lang.T("watch.player", "who", who), i.lang.T("watch.player_already", "who", who))
 }
 
 func (b *Bot) watchOutfit(ctx context.Context, i *interaction, o event.Outfit) (message, error) {
-	return b.saveWatch(ctx, i, alert.Watch{Kind: alert.WatchOutfit, Outfit: o.ID, Name: outfitChoice(o)}, "anybody of "+outfitOf(o))
+	return b.saveWatch(ctx, i, alert.Watch{Kind: alert.WatchOutfit, Outfit: o.ID, Name: outfitChoice(o)},
+		i.lang.T("watch.outfit", "outfit", outfitOf(o)), i.lang.T("watch.outfit_already", "outfit", outfitOf(o)))
 }
 
-func (b *Bot) saveWatch(ctx context.Context, i *interaction, w alert.Watch, who string) (message, error) {
+// saveWatch answers with fresh, or with already if the asker followed that before.
+func (b *Bot) saveWatch(ctx context.Context, i *interaction, w alert.Watch, fresh, already string) (message, error) {
 	w.User, w.CreatedAt = i.by, b.now()
 	_, added, err := b.cfg.Store.AddWatch(ctx, w)
 	if err != nil {
 		return message{}, limited(err)
 	}
-	head := "🔔 I will write to you when " + who + " comes online."
+	head := fresh
 	if !added {
-		head = "🔔 You watch " + strings.TrimSuffix(who, ",") + " already."
+		head = already
 	}
 	return plain(joinLines(head, b.reach(ctx, i, true))), b.promise(ctx)
 }
@@ -71,15 +75,15 @@ func (b *Bot) watchRemove(ctx context.Context, i *interaction) (message, error) 
 	text := i.command.text("watch")
 	for _, w := range watches {
 		id, ok := picked(text)
-		if ok && id == w.ID || !ok && (strings.EqualFold(w.Name, text) || strings.EqualFold(watchName(w), text)) {
+		if ok && id == w.ID || !ok && (strings.EqualFold(w.Name, text) || strings.EqualFold(i.lang.watchName(w), text)) {
 			if _, err := b.cfg.Store.RemoveWatch(ctx, i.by, w.ID); err != nil {
 				return message{}, err
 			}
-			return plain("🔕 Removed: **" + escape(bare(watchName(w))) + "**. You will not be told of it any more."), nil
+			return plain(i.lang.T("watch.removed", "what", escape(bare(i.lang.watchName(w))))), nil
 		}
 	}
 	if len(watches) == 0 {
-		return message{}, tell("You watch nobody yet, so there is nothing to remove.")
+		return message{}, tell("watch.nothing")
 	}
-	return message{}, tell("You do not watch “%s”. `/watch list` shows what there is.", escape(clip(text, 40)))
+	return message{}, tell("watch.not_that", "text", escape(clip(text, 40)))
 }

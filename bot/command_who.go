@@ -7,7 +7,7 @@ import (
 	"muster/event"
 )
 
-// whoIsThis is the command in the menu of a person.
+// whoIsThis is the English name of the command in the menu of a person.
 const whoIsThis = "Who is this in the game?"
 
 // whoIs names the characters of the person in whose menu it was asked, if they let others
@@ -15,7 +15,7 @@ const whoIsThis = "Who is this in the game?"
 func (b *Bot) whoIs(ctx context.Context, i *interaction) (message, error) {
 	user, err := alert.ParseUserID(i.command.Target)
 	if err != nil {
-		return message{}, tell("I do not see whom you mean. Press a name and choose “Apps”.")
+		return message{}, tell("who.unseen")
 	}
 	s, err := b.cfg.Store.Settings(ctx, user)
 	if err != nil {
@@ -35,16 +35,16 @@ func (b *Bot) whoIs(ctx context.Context, i *interaction) (message, error) {
 			return message{}, err
 		}
 		if known && !c.Hidden && !p.Character.Hidden && p.Character.Name != "" {
-			lines = append(lines, titled(p.Character)+" · "+b.whereIs(p.Online))
+			lines = append(lines, i.lang.titled(p.Character)+" · "+b.whereIs(i.lang, p.Online))
 		}
 	}
 	switch {
 	case len(lines) == 0 && mine:
-		return message{}, tell("You have linked no character, or hide it: `/link player:Kestrel`.")
+		return message{}, tell("who.none")
 	case len(lines) == 0:
-		return plain("They have not said who they are in the game, or do not want it told."), nil
+		return plain(i.lang.T("who.silent")), nil
 	case mine && !s.Shown:
-		lines = append(lines, "Others are not told: `/settings` → Who you are in the game.")
+		lines = append(lines, i.lang.T("who.not_told"))
 	}
-	return plain(joinLines(append([]string{"<@" + user.String() + "> in the game:"}, lines...)...)), nil
+	return plain(joinLines(append([]string{i.lang.T("who.in_game", "person", "<@"+user.String()+">")}, lines...)...)), nil
 }

@@ -22,7 +22,7 @@ var sides = []struct {
 }{{event.VS, "🟪"}, {event.NC, "🟦"}, {event.TR, "🟥"}, {event.NSO, "⬜"}, {event.NoFaction, "▫️"}}
 
 // population shows how many are on, world by world and side by side.
-func (b *Bot) population(ctx context.Context, _ *interaction) (message, error) {
+func (b *Bot) population(ctx context.Context, i *interaction) (message, error) {
 	now := b.now()
 	worlds, err := b.cfg.Store.Population(ctx)
 	if err != nil {
@@ -43,18 +43,18 @@ func (b *Bot) population(ctx context.Context, _ *interaction) (message, error) {
 	total := 0
 	for _, w := range order {
 		total += all(worlds[w])
-		line := fmt.Sprintf("**%s** — %s on\n%s\n%s", escape(w.String()), number(all(worlds[w])), bar(worlds[w]), shares(worlds[w]))
+		line := i.lang.T("population.world", "world", escape(w.String()), "n", all(worlds[w])) + "\n" + bar(worlds[w]) + "\n" + i.lang.shares(worlds[w])
 		if since, yes := silent[w]; yes {
-			line += "\n⚠️ no news since " + moment(since, now) + ": this is how it was then"
+			line += "\n" + i.lang.T("population.old", "when", moment(since, now))
 		}
 		lines = append(lines, line+"\n")
 	}
-	e := embed{Title: "Who is on", Color: color(event.NoFaction)}
-	head := count(total, "player", "players") + " on, as I see it in the game's stream."
+	e := embed{Title: i.lang.T("population.title"), Color: color(event.NoFaction)}
+	head := i.lang.N("population.head", total)
 	if total == 0 {
-		head = "I see nobody on any world. `/status` says whether the game reaches me."
+		head = i.lang.T("population.nobody")
 	}
-	e.Description = joinLines(head+"\n", list(lines, 3000), b.pageLine())
+	e.Description = joinLines(head+"\n", i.lang.list(lines, 3000), b.pageLine(i.lang))
 	return message{Embeds: []embed{e}}, nil
 }
 
@@ -66,16 +66,16 @@ func all(by map[event.Faction]int) (n int) {
 }
 
 // shares writes the numbers: "VS 100 · NC 110 · TR 95".
-func shares(by map[event.Faction]int) string {
+func (in lang) shares(by map[event.Faction]int) string {
 	var parts []string
 	for _, s := range sides {
 		n, name := by[s.Faction], s.String()
 		switch {
 		case s.Faction == event.NoFaction && n > 0:
-			parts = append(parts, fmt.Sprintf("not known yet %s", number(n)))
+			parts = append(parts, in.T("population.unknown", "n", n))
 		case s.Faction == event.NSO && n == 0, s.Faction == event.NoFaction:
 		default:
-			parts = append(parts, name+" "+number(n))
+			parts = append(parts, name+" "+in.Number(n))
 		}
 	}
 	return strings.Join(parts, " · ")
@@ -111,17 +111,8 @@ func bar(by map[event.Faction]int) string {
 	return out.String()
 }
 
-// number writes n with a thin space between thousands.
-func number(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "\u202f" + s[i:]
-	}
-	return s
-}
-
 // alertRuns shows the alerts that run, and those that were over lately.
-func (b *Bot) alertRuns(ctx context.Context, _ *interaction) (message, error) {
+func (b *Bot) alertRuns(ctx context.Context, i *interaction) (message, error) {
 	now := b.now()
 	runs, err := b.cfg.Store.AlertRuns(ctx, now)
 	if err != nil {
@@ -130,56 +121,53 @@ func (b *Bot) alertRuns(ctx context.Context, _ *interaction) (message, error) {
 	var lines []string
 	running := 0
 	for _, r := range runs {
-		lines = append(lines, alertLine(r, now))
+		lines = append(lines, i.lang.alertLine(r, now))
 		if !r.Over {
 			running++
 		}
 	}
-	head := "No alert runs on any world."
+	head, below := i.lang.T("alerts.none"), i.lang.T("alerts.below")
 	if running > 0 {
-		head = count(running, "alert runs", "alerts run") + " now."
+		head, below = i.lang.N("alerts.running", running), i.lang.T("alerts.below_them")
 	}
 	if len(runs) > running {
-		head += " Below what ended within the last two hours."
-		if running > 0 {
-			head = strings.Replace(head, "Below what", "Below them what", 1)
-		}
+		head += " " + below
 	}
-	e := embed{Title: "Alerts", Color: 0xd99a2b, Description: joinLines(head+"\n", list(lines, 3000), b.doubt(ctx))}
+	e := embed{Title: i.lang.T("alerts.title"), Color: alertColor, Description: joinLines(head+"\n", i.lang.list(lines, 3000), b.doubt(ctx, i.lang))}
 	return message{Embeds: []embed{e}}, nil
 }
 
 // alertLine tells of one alert: where, how long still, and how it stands.
-func alertLine(r event.AlertRun, now time.Time) string {
+func (in lang) alertLine(r event.AlertRun, now time.Time) string {
 	name := r.Name
 	if name == "" {
-		name = "Alert"
+		name = in.T("alerts.unnamed")
 	}
 	where := r.World.String()
 	if zone := r.Zone.String(); zone != "" {
 		where += ", " + zone
 	}
 	line := fmt.Sprintf("**%s** — %s\n", escape(cut(name, 80)), escape(where))
-	stand := territory(r.Alert)
+	stand := in.territory(r.Alert)
 	switch leader := r.Leads(); {
 	case r.Over && r.State == event.MetagameCanceled:
-		line += "canceled " + ago(r.EndsAt)
+		line += in.T("alerts.canceled", "when", ago(r.EndsAt))
 	case r.Over && r.State != event.MetagameEnded:
-		line += "time was up " + ago(r.EndsAt) + " · last told: " + stand
+		line += in.T("alerts.time_up", "when", ago(r.EndsAt), "stand", stand)
 	case r.Over && leader == event.NoFaction:
-		line += "ended " + ago(r.EndsAt) + " in a draw · " + stand
+		line += in.T("alerts.draw", "when", ago(r.EndsAt), "stand", stand)
 	case r.Over:
-		line += "ended " + ago(r.EndsAt) + " · " + leader.String() + " won · " + stand
+		line += in.T("alerts.won", "when", ago(r.EndsAt), "side", leader, "stand", stand)
 	default:
-		line += "ends " + ago(r.EndsAt) + " · " + stand
+		line += in.T("alerts.ends", "when", ago(r.EndsAt), "stand", stand)
 		if now.Sub(r.StartedAt) < time.Minute {
-			line += " · has just begun"
+			line += " · " + in.T("alerts.fresh")
 		}
 	}
 	return line + "\n"
 }
 
 // territory writes the shares of an alert: "VS 34 % · NC 33 % · TR 33 %".
-func territory(a event.Alert) string {
-	return fmt.Sprintf("VS %.0f %% · NC %.0f %% · TR %.0f %%", a.VS, a.NC, a.TR)
+func (in lang) territory(a event.Alert) string {
+	return "VS " + in.Percent(a.VS) + " · NC " + in.Percent(a.NC) + " · TR " + in.Percent(a.TR)
 }

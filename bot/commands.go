@@ -12,6 +12,7 @@ import (
 
 	"muster/alert"
 	"muster/internal/backoff"
+	"muster/internal/catalogue"
 )
 
 // A runFunc answers a command or a button. A *userError is shown as it is;
@@ -74,6 +75,7 @@ type commandDef struct {
 	Type        int         `json:"type"`        // commandTyped or commandOnPerson
 	Description string      `json:"description"` // "" of one on a person
 	Options     []optionDef `json:"options,omitempty"`
+	localizations
 	// Permissions are those that a member needs unless the guild's admins say otherwise;
 	// the bot asks for its own at run time (discord notes 5).
 	Permissions      string `json:"default_member_permissions,omitempty"`
@@ -92,11 +94,13 @@ type optionDef struct {
 	MinValue     int         `json:"min_value,omitempty"`
 	MaxValue     int         `json:"max_value,omitempty"`
 	Options      []optionDef `json:"options,omitempty"`
+	localizations
 }
 
-// definitions returns every command, with contexts and integration types always
-// spelt out: the defaults have differed from the documentation (discord notes 5).
-func definitions(userInstall bool) []commandDef {
+// definitions returns every command in every language, with contexts and integration
+// types always spelt out: the defaults have differed from the documentation (discord
+// notes 5). A description is written here as its key.
+func definitions(texts *catalogue.Set, userInstall bool) []commandDef {
 	typed := func(name, description string, required bool) optionDef {
 		return optionDef{Type: optionString, Name: name, Description: description, Required: required, Autocomplete: true}
 	}
@@ -104,52 +108,50 @@ func definitions(userInstall bool) []commandDef {
 		return optionDef{Type: optionSubcommand, Name: name, Description: description, Options: options}
 	}
 	defs := []commandDef{
-		{Name: "help", Description: "What I can do, by example"},
-		{Name: "link", Description: "Say who you are in the game: I watch your friends list for you", Options: []optionDef{
-			typed("player", "Your character's name", true)}},
-		{Name: "unlink", Description: "Forget one of your characters and its friends list", Options: []optionDef{
-			typed("player", "Which of your characters", true)}},
-		{Name: "watch", Description: "Who I tell you about when they come online", Options: []optionDef{
-			sub("add", "Be told when a player, or anybody of an outfit, comes online",
-				typed("player", "A player's name", false), typed("outfit", "An outfit's tag or name: all its members", false),
-				typed("leaders", "An outfit's tag or name: only its leader and the rank below", false)),
-			sub("list", "Whom you are told about; mute, limit or remove them there"),
-			sub("group", "A list of players of your own, with a name",
-				typed("name", "The group's name", true), typed("add", "A player to add", false), typed("remove", "A player to take out", false)),
-			sub("remove", "Stop being told about somebody", typed("watch", "Whom", true)),
+		{Name: "help", Description: "about.help"},
+		{Name: "link", Description: "about.link", Options: []optionDef{
+			typed("player", "about.link.player", true)}},
+		{Name: "unlink", Description: "about.unlink", Options: []optionDef{
+			typed("player", "about.unlink.player", true)}},
+		{Name: "watch", Description: "about.watch", Options: []optionDef{
+			sub("add", "about.watch.add", typed("player", "about.player", false), typed("outfit", "about.watch.outfit", false),
+				typed("leaders", "about.watch.leaders", false)),
+			sub("list", "about.watch.list"),
+			sub("group", "about.watch.group", typed("name", "about.group.name", true), typed("add", "about.group.add", false),
+				typed("remove", "about.group.remove", false)),
+			sub("remove", "about.watch.remove", typed("watch", "about.watch.whom", true)),
 		}},
-		{Name: "friends", Description: "Your in-game friends", Options: []optionDef{
-			sub("show", "Which of your in-game friends are on, and where"),
-			sub("sync", "Read your friends list from the game again, now"),
+		{Name: "friends", Description: "about.friends", Options: []optionDef{
+			sub("show", "about.friends.show"),
+			sub("sync", "about.friends.sync"),
 		}},
-		{Name: "settings", Description: "When I write to you: quiet hours, pause, how often, and more"},
-		{Name: "privacy", Description: "What I keep about you: see it, get it, delete it, hide a character"},
-		{Name: "online", Description: "Who of an outfit, or of your friends, is on", Options: []optionDef{
-			typed("outfit", "An outfit's tag or name; if left out, this server's, or in my direct messages your friends", false)}},
-		{Name: "character", Description: "A player: outfit, rank, where they are, and when they were on", Options: []optionDef{
-			typed("player", "A player's name", true)}},
-		{Name: "outfit", Description: "An outfit", Options: []optionDef{
-			sub("show", "Who leads it, how many it has, and how many are on", typed("outfit", "An outfit's tag or name", true)),
-			sub("link", "For who manages this server: say which outfit it is of", typed("outfit", "An outfit's tag or name", true)),
+		{Name: "settings", Description: "about.settings"},
+		{Name: "privacy", Description: "about.privacy"},
+		{Name: "online", Description: "about.online", Options: []optionDef{
+			typed("outfit", "about.online.outfit", false)}},
+		{Name: "character", Description: "about.character", Options: []optionDef{
+			typed("player", "about.player", true)}},
+		{Name: "outfit", Description: "about.outfit", Options: []optionDef{
+			sub("show", "about.outfit.show", typed("outfit", "about.outfit.name", true)),
+			sub("link", "about.outfit.link", typed("outfit", "about.outfit.name", true)),
 		}},
-		{Name: "population", Description: "How many are on, world by world and side by side"},
-		{Name: "territory", Description: "Who holds the continents of a world, and which are locked", Options: []optionDef{
-			{Type: optionString, Name: "world", Description: "Which world; yours if left out", Choices: worldChoices()}}},
-		{Name: "alerts", Description: "The alerts in the game: which run, how long still, and how they stand"},
-		{Name: "status", Description: "Whether the game's stream reaches me, world by world"},
-		{Name: "subscribe", Description: "Post in a channel what happens: members, captures, alerts, and more", Options: subscribeOptions()},
-		{Name: "board", Description: "A message that I keep up to date: who is on, alerts, the game's state",
-			Options: boardOptions(alert.Boards(), []int{channelText, channelNews})},
-		{Name: "tracker", Description: "A channel whose name says how many are on",
-			Options: boardOptions(alert.Trackers(), []int{channelText, channelVoice})},
-		{Name: "unsubscribe", Description: "Stop posting something in a channel", Options: []optionDef{
-			typed("subscription", "Which one", true)}},
-		{Name: "config", Description: "What I post in this server, and whether I can", Options: []optionDef{
-			sub("view", "What I post where; resume what is paused"),
-			sub("audit", "Find channels where I cannot post, and what to do about it"),
-			sub("test", "Post a test message in each channel that I post in"),
+		{Name: "population", Description: "about.population"},
+		{Name: "territory", Description: "about.territory", Options: []optionDef{
+			{Type: optionString, Name: "world", Description: "about.territory.world", Choices: worldChoices()}}},
+		{Name: "alerts", Description: "about.alerts"},
+		{Name: "status", Description: "about.status"},
+		{Name: "subscribe", Description: "about.subscribe", Options: subscribeOptions()},
+		{Name: "board", Description: "about.board", Options: boardOptions(alert.Boards(), []int{channelText, channelNews})},
+		{Name: "tracker", Description: "about.tracker", Options: boardOptions(alert.Trackers(), []int{channelText, channelVoice})},
+		{Name: "unsubscribe", Description: "about.unsubscribe", Options: []optionDef{
+			typed("subscription", "about.unsubscribe.which", true)}},
+		{Name: "config", Description: "about.config", Options: []optionDef{
+			sub("view", "about.config.view"),
+			sub("audit", "about.config.audit"),
+			sub("test", "about.config.test"),
 		}},
 	}
+	localize(texts, defs)
 	for i := range defs {
 		defs[i].Type = commandTyped
 		if leaders := leaderCommands[defs[i].Name]; leaders {
@@ -161,7 +163,9 @@ func definitions(userInstall bool) []commandDef {
 			defs[i].IntegrationTypes = []int{0, 1}
 		}
 	}
-	return append(defs, commandDef{Name: whoIsThis, Type: commandOnPerson, Contexts: []int{0, 1, 2}, IntegrationTypes: defs[0].IntegrationTypes})
+	who := commandDef{Name: whoIsThis, Type: commandOnPerson, Contexts: []int{0, 1, 2}, IntegrationTypes: defs[0].IntegrationTypes}
+	_, who.Names = inEach(texts, "command.who")
+	return append(defs, who)
 }
 
 // Types of commands.
@@ -201,9 +205,9 @@ func (b *Bot) register(ctx context.Context) error {
 
 func (b *Bot) syncCommands(ctx context.Context, app string) error {
 	path := "/applications/" + app + "/commands"
-	want := definitions(b.cfg.UserInstall)
+	want := definitions(b.texts, b.cfg.UserInstall)
 	var have []commandDef
-	if err := b.rest.do(ctx, http.MethodGet, path, nil, &have); err != nil {
+	if err := b.rest.do(ctx, http.MethodGet, path+"?with_localizations=true", nil, &have); err != nil {
 		return err
 	}
 	if sameCommands(have, want) {

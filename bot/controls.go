@@ -96,5 +96,5 @@ func (b *Bot) press(ctx context.Context, i *interaction) (message, error) {
 
 // oldControl answers for a component that does nothing any more.
 func (b *Bot) oldControl(context.Context, *interaction, string) (message, error) {
-	return message{}, tell("This button is from another version of me and does nothing any more. `/help` shows what I can do.")
+	return message{}, tell("control.old")
 }

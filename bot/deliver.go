@@ -125,9 +125,6 @@ const (
 	testLimit = 6 * time.Second  // for a test message, while the person waits
 )
 
-const textTest = "👋 This is Muster. I will write to you here when somebody you follow comes online in PlanetSide 2.\n" +
-	"`/watch list` shows whom; `/watch remove` and `/unlink` make me stop."
-
 // reach makes sure that direct messages arrive while the person is present, and
 // says what came of it: a test message at the first subscription (if offer), and
 // another one after Discord has refused messages (discord notes 6, 8). It returns
@@ -139,18 +136,18 @@ func (b *Bot) reach(ctx context.Context, i *interaction, offer bool) string {
 		b.log.Warn("recipient not read", "err", err)
 		return ""
 	}
-	r.User = i.by
+	r.User, r.Locale = i.by, i.locale()
 	closed := r.Closed != ""
 	if closed && b.now().Sub(r.ClosedAt) < retest {
-		return refusedText(r.Closed)
+		return i.lang.refusal(r.Closed)
 	}
 	if !closed && (!offer || r.DMChannel != "") {
 		return ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	_, err = b.direct(ctx, &r, message{Content: textTest}, "t"+i.ID)
-	return b.tested(ctx, &r, err)
+	_, err = b.direct(ctx, &r, message{Content: i.lang.T("reach.test")}, "t"+i.ID)
+	return b.tested(ctx, i.lang, &r, err)
 }
 
 // remind tells somebody whom messages do not reach so, beside an answer that did
@@ -171,7 +168,7 @@ func (b *Bot) remind(ctx context.Context, i *interaction) {
 }
 
 // tested records the outcome of a test message and puts it into words.
-func (b *Bot) tested(ctx context.Context, r *alert.Recipient, err error) string {
+func (b *Bot) tested(ctx context.Context, in lang, r *alert.Recipient, err error) string {
 	ctx = context.WithoutCancel(ctx)
 	wasClosed := r.Closed != ""
 	switch d := decide(err); d.do {
@@ -179,33 +176,29 @@ func (b *Bot) tested(ctx context.Context, r *alert.Recipient, err error) string 
 		r.Closed, r.ClosedAt = "", time.Time{}
 		b.saveRecipient(ctx, *r)
 		if wasClosed {
-			return "💬 My direct messages reach you again: I have just sent one."
+			return in.T("reach.again")
 		}
-		return "💬 I have just sent you a direct message, so that you know where I write."
+		return in.T("reach.sent")
 	case closeUser, fewMore, forgetUser:
 		b.closeRecipient(ctx, r, codeOf(err))
-		return refusedText(r.Closed)
+		return in.refusal(r.Closed)
 	default:
-		if r.DMChannel != "" {
-			b.saveRecipient(ctx, *r) // it was opened all the same
-		}
+		b.saveRecipient(ctx, *r) // the channel may be open all the same, and the language is known
 		b.logRefused(err)
 		b.log.Warn("test message not sent", "err", err)
 		if wasClosed {
-			return refusedText(r.Closed)
+			return in.refusal(r.Closed)
 		}
-		return "⏳ I could not send you a test message just now; when somebody comes online I will try again."
+		return in.T("reach.later")
 	}
 }
 
-// refusedText explains why no message arrives and what helps.
-func refusedText(code string) string {
+// refusal explains why no message arrives and what helps.
+func (in lang) refusal(code string) string {
 	if code == "50278" {
-		return "⚠️ Discord does not let me write to you, because we share no server. Add me to your account, or join a server " +
-			"where I am; then, after half a minute, run this command again. What you follow stays saved."
+		return in.T("reach.no_server")
 	}
-	return "⚠️ Discord does not let me write to you: your direct messages are closed to me. Allow them (server name → Privacy " +
-		"Settings → Direct Messages; and do not block me); then, after half a minute, run this command again. What you follow stays saved."
+	return in.T("reach.closed")
 }
 
 // codeOf returns Discord's code for the record.

@@ -106,8 +106,26 @@ func (s *fakeStore) Recipient(_ context.Context, user alert.UserID) (alert.Recip
 func (s *fakeStore) SaveRecipient(_ context.Context, r alert.Recipient) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if was, known := s.recipients[r.User]; known {
+		r.Locale = was.Locale
+	}
 	s.recipients[r.User] = r
 	return nil
+}
+
+func (s *fakeStore) SaveLocale(_ context.Context, user alert.UserID, locale string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, known := s.recipients[user]; known {
+		r.Locale = locale
+		s.recipients[user] = r
+	}
+	return nil
+}
+
+// Settings are the defaults: whoever changes them needs a real store.
+func (s *fakeStore) Settings(_ context.Context, user alert.UserID) (alert.Settings, error) {
+	return alert.DefaultSettings(user), nil
 }
 
 func (s *fakeStore) Link(_ context.Context, l alert.Link) (bool, error) {

@@ -149,6 +149,9 @@ func (b *bench) check() {
 		strings.Contains(logs, "aW50ZXJhY3Rpb24") {
 		b.t.Errorf("a token is in the log:\n%s", logs)
 	}
+	if logs := b.logs.String(); strings.Contains(logs, "a text is wrong") {
+		b.t.Errorf("a text is missing or wrong:\n%s", logs)
+	}
 	for _, v := range b.sim.Violations() {
 		if b.allowViolations {
 			break

@@ -115,7 +115,7 @@ func TestAForgedButtonTouchesNobodyElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &interaction{by: uid, pressed: pressStop + other.String()}
+	i := &interaction{lang: english(t), by: uid, pressed: pressStop + other.String()}
 	bot := &Bot{cfg: Config{Store: b.store}, controls: controlTable()}
 	if _, err := bot.press(b.ctx(), i); err != nil {
 		t.Fatal(err)

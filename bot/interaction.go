@@ -52,6 +52,7 @@ type interaction struct {
 	Data json.RawMessage `json:"data"`
 
 	by      alert.UserID
+	lang    lang
 	command commandData
 	pressed string   // the custom id of the component or form
 	values  []string // what was chosen in a menu, at most 25

@@ -9,6 +9,7 @@ import (
 
 	"muster/census"
 	"muster/event"
+	"muster/internal/catalogue"
 )
 
 // maxChoices is Discord's limit for one autocomplete.
@@ -42,8 +43,7 @@ func (b *Bot) player(ctx context.Context, text string) (event.Character, error) 
 		return p.Character, nil
 	}
 	if !plausible(text) {
-		return event.Character{}, tell("“%s” cannot be a player's name: those have 1 to 32 letters, digits, “-” and “_”. "+
-			"Type the first letters and choose from the suggestions.", escape(clip(text, 40)))
+		return event.Character{}, tell("lookup.not_a_name", "text", escape(clip(text, 40)))
 	}
 	c, err := b.cfg.Directory.FindCharacter(ctx, text)
 	switch {
@@ -53,17 +53,15 @@ func (b *Bot) player(ctx context.Context, text string) (event.Character, error) 
 		return event.Character{}, unknownPlayer(text, b.similarPlayers(ctx, text)...)
 	}
 	b.log.Warn("player not looked up", "err", err)
-	return event.Character{}, tell("I do not know “%s” myself, and the game's query service does not answer at the moment. "+
-		"It comes back by itself, mostly within minutes: please try again then.", escape(text))
+	return event.Character{}, tell("lookup.player_later", "text", escape(text))
 }
 
 // unknownPlayer says that nobody is called text, and who may be meant.
 func unknownPlayer(text string, similar ...string) error {
 	if len(similar) > 0 {
-		return tell("No player called “%s”. Did you mean %s?", escape(clip(text, 40)), strings.Join(similar, " or "))
+		return tell("lookup.player_similar", "text", escape(clip(text, 40)), "similar", catalogue.Or(similar))
 	}
-	return tell("No player called “%s”. Check the spelling, or type the first letters and choose from the suggestions. "+
-		"A brand-new character can take an hour to become known.", escape(clip(text, 40)))
+	return tell("lookup.player_unknown", "text", escape(clip(text, 40)))
 }
 
 // maxSimilar is how many names are offered for one that nobody has.
@@ -79,7 +77,7 @@ func (b *Bot) similarPlayers(ctx context.Context, text string) []string {
 		}
 		var names []string
 		for _, c := range found {
-			names = append(names, "**"+nameOf(c)+"**")
+			names = append(names, "**"+escape(clip(c.Name, 40))+"**")
 		}
 		return names
 	}
@@ -100,7 +98,7 @@ func (b *Bot) outfit(ctx context.Context, text string) (event.Outfit, error) {
 	}
 	text = strings.Trim(text, "[] ")
 	if text == "" {
-		return event.Outfit{}, tell("Give an outfit's tag or name, for example `/online outfit:HNW`.")
+		return event.Outfit{}, tell("lookup.outfit_missing")
 	}
 	known, err := b.cfg.Store.FindOutfits(ctx, text, maxChoices)
 	if err != nil {
@@ -124,19 +122,20 @@ func (b *Bot) outfitElsewhere(ctx context.Context, text string, similar []event.
 		return event.Outfit{}, unknownOutfit(text, similar...)
 	case err != nil:
 		b.log.Warn("outfit not looked up", "err", err)
-		return event.Outfit{}, tell("I do not know the outfit “%s” myself, and the game's query service does not answer at the "+
-			"moment. Please try again in a few minutes.", escape(text))
+		return event.Outfit{}, tell("lookup.outfit_later", "text", escape(text))
 	}
 	if o, ok := only(found); ok {
 		return o, nil
 	}
 	var names []string
-	for _, o := range found {
+	for _, o := range found[:min(len(found), maxSameTag)] {
 		names = append(names, "• "+outfitOf(o))
 	}
-	return event.Outfit{}, tell("Several outfits have the tag “%s”:\n%s\nType it again and choose one from the suggestions.",
-		escape(text), list(names, 1000))
+	return event.Outfit{}, tell("lookup.outfit_several", "text", escape(text), "list", strings.Join(names, "\n"))
 }
+
+// maxSameTag is how many outfits of one tag are listed: old ones keep theirs.
+const maxSameTag = 10
 
 // exactly returns the only outfit whose tag or name is text.
 func exactly(known []event.Outfit, text string) (event.Outfit, bool) {
@@ -168,10 +167,9 @@ func unknownOutfit(text string, similar ...event.Outfit) error {
 		for _, o := range similar[:min(len(similar), maxSimilar)] {
 			names = append(names, outfitOf(o))
 		}
-		return tell("No outfit with the tag or name “%s”. Did you mean %s?", escape(clip(text, 40)), strings.Join(names, " or "))
+		return tell("lookup.outfit_similar", "text", escape(clip(text, 40)), "similar", catalogue.Or(names))
 	}
-	return tell("No outfit with the tag or name “%s”. Tags have up to four letters, for example `HNW`; "+
-		"type the first letters and choose from the suggestions.", escape(clip(text, 40)))
+	return tell("lookup.outfit_unknown", "text", escape(clip(text, 40)))
 }
 
 // plausible reports whether text can be the name of something in the game.

@@ -177,4 +177,8 @@ func ask(id, title string, inputs ...input) form {
 type choice struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+	// NameLocalizations are for choices that stand in a definition.
+	NameLocalizations map[string]string `json:"name_localizations,omitempty"`
+
+	key string // of Name, in a definition that is not yet localized
 }

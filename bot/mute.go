@@ -28,11 +28,11 @@ func (b *Bot) askMute(ctx context.Context, i *interaction, arg string) (message,
 		return message{}, err
 	}
 	p.Character.ID = id
-	return box("For how long do you want to hear nothing of "+titled(p.Character)+", whatever you follow?",
-		choose(controlMuteFor+id.String(), "Mute…",
-			option{Label: "For an hour", Value: "1h"},
-			option{Label: "For today", Value: "today"},
-			option{Label: "For good", Value: "on", Description: "/settings lets you hear of them again"})), nil
+	return box(i.lang.T("mute.ask", "who", i.lang.titled(p.Character)),
+		choose(controlMuteFor+id.String(), i.lang.T("mute.menu"),
+			option{Label: i.lang.T("mute.hour"), Value: "1h"},
+			option{Label: i.lang.T("mute.today"), Value: "today"},
+			option{Label: i.lang.T("mute.for_good"), Value: "on", Description: i.lang.T("mute.for_good.about")})), nil
 }
 
 // muteFor mutes somebody.
@@ -53,12 +53,12 @@ func (b *Bot) muteFor(ctx context.Context, i *interaction, arg string) (message,
 		return message{}, err
 	}
 	p.Character.ID = id
-	words := "until you end it"
+	words := i.lang.T("mute.done", "who", i.lang.titled(p.Character))
 	if !until.IsZero() {
-		words = "until " + moment2(until, b.now())
+		words = i.lang.T("mute.done_until", "who", i.lang.titled(p.Character), "when", moment2(until, b.now()))
 	}
-	m := box("🔇 You hear nothing of "+titled(p.Character)+" "+words+".",
-		buttons(button{Label: "Undo", CustomID: controlVersion + "unmute:" + id.String()}, button{Label: "Settings", CustomID: controlSet}))
+	m := box(words,
+		buttons(button{Label: i.lang.T("button.undo"), CustomID: controlVersion + "unmute:" + id.String()}, button{Label: i.lang.T("button.settings"), CustomID: controlSet}))
 	return m, nil
 }
 
@@ -74,6 +74,6 @@ func (b *Bot) pauseFor(ctx context.Context, i *interaction, arg string) (message
 	if err := b.saveSettings(ctx, i, set); err != nil {
 		return message{}, err
 	}
-	return box("⏸️ I write nothing until "+moment2(set.PausedUntil, b.now())+".",
-		buttons(button{Label: "End the pause", CustomID: controlPut + "pause:off", Style: styleGood})), nil
+	return box(i.lang.T("pause.done", "when", moment2(set.PausedUntil, b.now())),
+		buttons(button{Label: i.lang.T("pause.end"), CustomID: controlPut + "pause:off", Style: styleGood})), nil
 }

@@ -56,7 +56,10 @@ type AlertStore interface {
 	SettleTurn(ctx context.Context, s alert.Settlement, now time.Time) error
 	// Recipient returns what is known of user; one never seen has only User set.
 	Recipient(ctx context.Context, user alert.UserID) (alert.Recipient, error)
+	// SaveRecipient leaves the language of somebody who is known as it is.
 	SaveRecipient(ctx context.Context, r alert.Recipient) error
+	// SaveLocale sets that, for somebody who is known.
+	SaveLocale(ctx context.Context, user alert.UserID, locale string) error
 }
 
 // A SubscriptionStore holds who wants to be told of whom.

@@ -1,7 +1,6 @@
 package bot
 
 import (
-	"fmt"
 	"strings"
 
 	"muster/alert"
@@ -13,13 +12,14 @@ import (
 // same post gives the same message.
 func (b *Bot) postMessage(t alert.Turn, post alert.Post) message {
 	var m message
+	in := b.in(t.Recipient.Locale)
 	switch {
 	case post.Kind == alert.Summary:
-		m = b.summaryMessage(t, post)
+		m = b.summaryMessage(in, t, post)
 	case post.Kind == alert.Single && len(post.Alerts) == 1:
-		m = b.singleMessage(t, post.Alerts[0])
+		m = b.singleMessage(in, t, post.Alerts[0])
 	default:
-		m = b.digestMessage(t, post)
+		m = b.digestMessage(in, post)
 	}
 	m.Content = cut(m.Content, maxContent)
 	if post.Silent && post.Message == "" {
@@ -31,59 +31,60 @@ func (b *Bot) postMessage(t alert.Turn, post alert.Post) message {
 // flagSilent delivers a message without a sound (discord notes 5).
 const flagSilent = 1 << 12
 
-// Labels of the buttons below every message.
-const (
-	labelPause    = "Pause 2 h"
-	labelWho      = "Who else is on"
-	labelSettings = "Settings"
-)
+// Buttons below the messages.
+func (in lang) pauseButton() button {
+	return button{Label: in.T("post.pause"), CustomID: controlPause + "2h"}
+}
 
-func (b *Bot) singleMessage(t alert.Turn, a alert.Alert) message {
+func (in lang) whoButton() button { return button{Label: in.T("post.who"), CustomID: pressWho} }
+
+func (in lang) settingsButton() button {
+	return button{Label: in.T("button.settings"), CustomID: controlSettings}
+}
+
+func (b *Bot) singleMessage(in lang, t alert.Turn, a alert.Alert) message {
 	who := a.Who
 	who.ID = a.Character
 	var facts []string
-	if f := who.Faction.Name(); f != "" {
+	if f := in.faction(who.Faction); f != "" {
 		facts = append(facts, f)
 	}
 	if who.Rank > 0 {
-		facts = append(facts, fmt.Sprintf("battle rank %d", who.Rank))
+		facts = append(facts, in.T("battle_rank", "rank", who.Rank))
 	}
-	e := embed{Color: color(who.Faction), Footer: causeFooter(a.Cause)}
+	e := embed{Color: color(who.Faction), Footer: in.causeFooter(a.Cause)}
 	if !a.LeftAt.IsZero() {
-		e.Description = joinLines(strings.Join(facts, " · "), "Left "+ago(a.LeftAt))
+		e.Description = joinLines(strings.Join(facts, " · "), in.T("post.left", "when", ago(a.LeftAt)))
 		e.Color = colorGone
 		return message{
-			Content: "⚪ " + titled(who) + " was online on " + escape(a.World.String()) + " for " + span(a.LeftAt.Sub(a.LoginAt)),
-			Embeds:  []embed{e},
-			Components: buttons(
-				button{Label: labelWho, CustomID: pressWho}, button{Label: labelSettings, CustomID: controlSettings}),
+			Content:    in.T("post.was_on", "who", in.titled(who), "world", escape(a.World.String()), "span", in.span(a.LeftAt.Sub(a.LoginAt))),
+			Embeds:     []embed{e},
+			Components: buttons(in.whoButton(), in.settingsButton()),
 		}
 	}
-	e.Description = joinLines(strings.Join(facts, " · "), "Came online "+ago(a.LoginAt), othersOn(t, a.Character),
-		b.page("See what "+nameOf(who)+" is doing", "characters", who.Name))
+	e.Description = joinLines(strings.Join(facts, " · "), in.T("post.came", "when", ago(a.LoginAt)), in.othersOn(t, a.Character),
+		b.page(in.T("post.doing", "name", in.nameOf(who)), "characters", who.Name))
 	return message{
-		Content: "🟢 " + titled(who) + " is online on " + escape(a.World.String()),
+		Content: in.T("post.on", "who", in.titled(who), "world", escape(a.World.String())),
 		Embeds:  []embed{e},
 		Components: buttons(
-			button{Label: "Mute " + cut(bare(firstOf(who.Name, "this player")), 40), CustomID: controlMute + a.Character.String()},
-			button{Label: labelPause, CustomID: controlPause + "2h"},
-			button{Label: labelWho, CustomID: pressWho},
-			button{Label: labelSettings, CustomID: controlSettings}),
+			button{Label: in.T("mute.who", "name", cut(bare(firstOf(who.Name, in.T("mute.someone"))), 40)), CustomID: controlMute + a.Character.String()},
+			in.pauseButton(), in.whoButton(), in.settingsButton()),
 	}
 }
 
 // colorGone is for messages about people who have left.
 const colorGone = 0x6b7280
 
-func causeFooter(c alert.Cause) *footer {
-	if words := causeWords[c]; words != "" {
-		return &footer{Text: words}
+func (in lang) causeFooter(c alert.Cause) *footer {
+	if key, ok := causeKeys[c]; ok {
+		return &footer{Text: in.T(key)}
 	}
 	return nil
 }
 
 // othersOn says how many others of those whom the person follows are on.
-func othersOn(t alert.Turn, but event.CharacterID) string {
+func (in lang) othersOn(t alert.Turn, but event.CharacterID) string {
 	n := 0
 	for _, p := range t.On {
 		if p.Character.ID != but {
@@ -93,12 +94,12 @@ func othersOn(t alert.Turn, but event.CharacterID) string {
 	if n == 0 {
 		return ""
 	}
-	return count(n, "other whom you follow is", "others whom you follow are") + " on"
+	return in.N("post.others", n)
 }
 
 // digestMessage tells of several at once. Discord shows no more than its first
 // line in a notification, so that names the first of them.
-func (b *Bot) digestMessage(t alert.Turn, post alert.Post) message {
+func (b *Bot) digestMessage(in lang, post alert.Post) message {
 	var lines []string
 	var first []string
 	left := 0
@@ -106,64 +107,61 @@ func (b *Bot) digestMessage(t alert.Turn, post alert.Post) message {
 		who := a.Who
 		who.ID = a.Character
 		if a.LeftAt.IsZero() {
-			lines = append(lines, "🟢 "+titled(who)+" · "+escape(a.World.String())+" · "+ago(a.LoginAt))
+			lines = append(lines, "🟢 "+in.titled(who)+" · "+escape(a.World.String())+" · "+ago(a.LoginAt))
 		} else {
 			left++
-			lines = append(lines, "⚪ "+titled(who)+" · was on for "+span(a.LeftAt.Sub(a.LoginAt)))
+			lines = append(lines, "⚪ "+in.titled(who)+" · "+in.T("digest.left", "span", in.span(a.LeftAt.Sub(a.LoginAt))))
 		}
 		if len(first) < 3 {
-			first = append(first, nameOf(who))
+			first = append(first, in.nameOf(who))
 		}
 	}
 	n := len(post.Alerts)
-	head := "🟢 " + strings.Join(first, ", ")
+	names := strings.Join(first, ", ")
 	if n > len(first) {
-		head += fmt.Sprintf(" and %d more", n-len(first))
+		names = in.T("names.more", "names", names, "n", n-len(first))
 	}
-	head += " are online"
+	head := in.T("digest.are_on", "names", names)
 	if left == n {
-		head = "⚪ " + strings.TrimSuffix(strings.TrimPrefix(head, "🟢 "), " are online") + " were online"
+		head = in.T("digest.were_on", "names", names)
 	}
 	more := ""
 	if n > alert.MaxLines {
-		more = fmt.Sprintf("… and %d more", n-alert.MaxLines)
+		more = in.T("list.more", "n", n-alert.MaxLines)
 		lines = lines[:alert.MaxLines]
 	}
-	e := embed{Title: count(n, "player whom you follow came online", "players whom you follow came online"), Color: colorOn,
-		Description: joinLines(list(lines, maxDescription-len(more)), more)}
+	e := embed{Title: in.N("digest.title", n), Color: colorOn,
+		Description: joinLines(in.list(lines, maxDescription-len(more)), more)}
 	if left == n {
 		e.Color = colorGone
 	}
-	return message{Content: head, Embeds: []embed{e}, Components: buttons(
-		button{Label: labelPause, CustomID: controlPause + "2h"},
-		button{Label: labelWho, CustomID: pressWho},
-		button{Label: labelSettings, CustomID: controlSettings})}
+	return message{Content: head, Embeds: []embed{e}, Components: buttons(in.pauseButton(), in.whoButton(), in.settingsButton())}
 }
 
 // colorOn is for messages about several people who are on.
 const colorOn = 0x3fa34d
 
 // summaryMessage tells who is on when the person's own character comes on.
-func (b *Bot) summaryMessage(t alert.Turn, post alert.Post) message {
+func (b *Bot) summaryMessage(in lang, t alert.Turn, post alert.Post) message {
 	var lines []string
 	for _, p := range t.On {
-		lines = append(lines, onLine(titled(p.Character), p.Online, b.now()))
+		lines = append(lines, in.onLine(in.titled(p.Character), p.Online, b.now()))
 	}
 	more := ""
 	if n := len(lines); n > alert.MaxLines {
-		more = fmt.Sprintf("… and %d more", n-alert.MaxLines)
+		more = in.T("list.more", "n", n-alert.MaxLines)
 		lines = lines[:alert.MaxLines]
 	}
-	me := "your character"
+	me := in.T("summary.me")
 	if len(post.Alerts) > 0 {
 		who := post.Alerts[0].Who
 		who.ID = post.Alerts[0].Character
-		me = titled(who)
+		me = in.titled(who)
 	}
 	return message{
-		Content: "👋 " + me + " is in the game, and " + count(len(t.On), "player whom you follow is", "players whom you follow are") + " on",
-		Embeds: []embed{{Color: colorOn, Description: joinLines(list(lines, maxDescription-len(more)), more),
-			Footer: &footer{Text: "You get this when you log in; /settings can end it"}}},
-		Components: buttons(button{Label: labelPause, CustomID: controlPause + "2h"}, button{Label: labelSettings, CustomID: controlSettings}),
+		Content: in.N("summary.head", len(t.On), "me", me),
+		Embeds: []embed{{Color: colorOn, Description: joinLines(in.list(lines, maxDescription-len(more)), more),
+			Footer: &footer{Text: in.T("summary.footer")}}},
+		Components: buttons(in.pauseButton(), in.settingsButton()),
 	}
 }

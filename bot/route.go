@@ -18,6 +18,7 @@ type route struct {
 
 // routeOf names the route of a request by its path, without the version.
 func routeOf(method, path string) route {
+	path, _, _ = strings.Cut(path, "?")
 	part := strings.Split(strings.Trim(apiPath(path), "/"), "/")
 	at := func(i int) string {
 		if i < len(part) {

@@ -33,6 +33,7 @@ func (b *Bot) take(raw []byte, at time.Time) error {
 		b.log.Warn("interaction cannot be read", "err", err)
 		return err
 	}
+	i.lang = b.in(i.locale())
 	select {
 	case b.serving <- struct{}{}:
 	default:
@@ -74,13 +75,16 @@ func (b *Bot) serve(i *interaction, at time.Time) {
 		b.log.Warn("interaction not answered", "command", i.name(), "err", b.redact.err(err))
 	}
 	b.metrics.interactions.WithLabelValues(outcome).Inc()
+	if i.Type != interactionAutocomplete {
+		b.learn(ctx, i)
+	}
 }
 
 // serveCommand defers, works, and edits the answer in.
 func (b *Bot) serveCommand(ctx context.Context, i *interaction, at time.Time) error {
 	cmd, ok := b.commands[i.command.path()]
 	if !ok {
-		m := plain("I do not know this command any more. Discord may be showing an old list: reload it, and see `/help`.")
+		m := plain(i.lang.T("command.unknown"))
 		m.Flags = flagEphemeral
 		return b.first(ctx, i, at, respondMessage, m)
 	}
@@ -132,6 +136,7 @@ func (b *Bot) open(ctx context.Context, i *interaction, at time.Time, c control,
 			err = errors.New("panic")
 		}
 	}()
+	b.speak(ctx, i)
 	return c.open(b, ctx, i, arg)
 }
 
@@ -157,9 +162,10 @@ func (b *Bot) answer(ctx context.Context, i *interaction, run runFunc) (m messag
 				defer b.recovered(i.name())
 				panic(p)
 			}()
-			m = plain(textBroken)
+			m = plain(i.lang.T("broken"))
 		}
 	}()
+	b.speak(ctx, i)
 	m, err := run(b, ctx, i)
 	if err != nil {
 		return b.excuse(i, err, 0)
@@ -169,14 +175,13 @@ func (b *Bot) answer(ctx context.Context, i *interaction, run runFunc) (m messag
 
 // excuse puts what went wrong into words.
 func (b *Bot) excuse(i *interaction, err error, flags int) message {
-	text := textBroken
-	var said *userError
-	if errors.As(err, &said) {
-		text = said.text
+	m := plain(i.lang.T("broken"))
+	var told *userError
+	if errors.As(err, &told) {
+		m = plain(told.said.In(i.lang.Printer))
 	} else {
 		b.log.Error("command went wrong", "command", i.name(), "err", err)
 	}
-	m := plain(text)
 	m.Flags = flags
 	return m
 }

@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -20,8 +19,8 @@ const (
 type setting struct {
 	key   string
 	icon  string
-	title string
-	about string // one line under the title in the menu
+	title string // the key of its name
+	about string // that of one line under the name in the menu
 	now   func(p prefs) string
 	panel func(ctx context.Context, b *Bot, p prefs) (message, error)
 }
@@ -31,23 +30,25 @@ type prefs struct {
 	alert.Settings
 	muted int
 	now   time.Time
+	in    lang
 }
 
 // settingTable lists the settings in the order in which they are shown.
 func settingTable() []setting {
 	return []setting{
-		{key: "quiet", icon: "🌙", title: "Quiet hours", about: "When I write without a sound, or not at all", now: quietNow, panel: quietPanel},
-		{key: "zone", icon: "🌍", title: "Time zone", about: "So that your quiet hours are yours", now: zoneNow, panel: zonePanel},
-		{key: "pause", icon: "⏸️", title: "Pause", about: "No news for a while", now: pauseNow, panel: pausePanel},
-		{key: "cooldown", icon: "🔁", title: "The same player again", about: "How long after one message the next may come", now: cooldownNow, panel: cooldownPanel},
-		{key: "away", icon: "🎮", title: "While you play", about: "Whether you want news while you are in the game", now: awayNow, panel: awayPanel},
-		{key: "least", icon: "👥", title: "How many must be on", about: "Only tell me when it is worth logging in", now: leastNow, panel: leastPanel},
-		{key: "digest", icon: "📦", title: "When many come at once", about: "One message for all of them, or one each", now: digestNow, panel: digestPanel},
-		{key: "summary", icon: "👋", title: "When you log in", about: "A list of who is on already", now: summaryNow, panel: summaryPanel},
-		{key: "leave", icon: "✏️", title: "When they leave", about: "Whether I note it in the message about them", now: leaveNow, panel: leavePanel},
-		{key: "shown", icon: "🪪", title: "Who you are in the game", about: "Whether others may ask whom you play", now: shownNow, panel: shownPanel},
-		{key: "mutes", icon: "🔇", title: "Muted players", about: "Whom you do not want to hear of", now: mutesNow, panel: mutesPanel},
-		{key: "why", icon: "🔎", title: "Why was I told, or not?", about: "The last news, and what I did with them", now: nil, panel: whyPanel},
+		{key: "quiet", icon: "🌙", title: "set.quiet", about: "set.quiet.about", now: quietNow, panel: quietPanel},
+		{key: "zone", icon: "🌍", title: "set.zone", about: "set.zone.about", now: zoneNow, panel: zonePanel},
+		{key: "pause", icon: "⏸️", title: "set.pause", about: "set.pause.about", now: pauseNow, panel: pausePanel},
+		{key: "cooldown", icon: "🔁", title: "set.cooldown", about: "set.cooldown.about", now: cooldownNow, panel: cooldownPanel},
+		{key: "away", icon: "🎮", title: "set.away", about: "set.away.about", now: awayNow, panel: awayPanel},
+		{key: "least", icon: "👥", title: "set.least", about: "set.least.about", now: leastNow, panel: leastPanel},
+		{key: "digest", icon: "📦", title: "set.digest", about: "set.digest.about", now: digestNow, panel: digestPanel},
+		{key: "summary", icon: "👋", title: "set.summary", about: "set.summary.about", now: summaryNow, panel: summaryPanel},
+		{key: "leave", icon: "✏️", title: "set.leave", about: "set.leave.about", now: leaveNow, panel: leavePanel},
+		{key: "language", icon: "🌐", title: "set.language", about: "set.language.about", now: languageNow, panel: languagePanel},
+		{key: "shown", icon: "🪪", title: "set.shown", about: "set.shown.about", now: shownNow, panel: shownPanel},
+		{key: "mutes", icon: "🔇", title: "set.mutes", about: "set.mutes.about", now: mutesNow, panel: mutesPanel},
+		{key: "why", icon: "🔎", title: "set.why", about: "set.why.about", now: nil, panel: whyPanel},
 	}
 }
 
@@ -87,16 +88,16 @@ func (b *Bot) showSettings(ctx context.Context, i *interaction, key string) (mes
 		if err != nil {
 			return message{}, err
 		}
-		m.Embeds[0].Title = s.icon + " " + s.title
-		return withBack(m), nil
+		m.Embeds[0].Title = s.icon + " " + p.in.T(s.title)
+		return p.in.withBack(m), nil
 	}
 	return b.allSettings(ctx, i, p), nil
 }
 
 // withBack adds the way back to all settings, in the last row of buttons if that
 // has room.
-func withBack(m message) message {
-	back := button{Label: "Back", CustomID: controlSet}
+func (in lang) withBack(m message) message {
+	back := button{Label: in.T("button.back"), CustomID: controlSet}
 	if n := len(m.Components); n > 0 {
 		last := m.Components[n-1].Components
 		if _, ok := last[0].(button); ok && len(last) < 5 {
@@ -118,7 +119,7 @@ func (b *Bot) prefs(ctx context.Context, i *interaction) (prefs, error) {
 	if err != nil {
 		return prefs{}, err
 	}
-	return prefs{Settings: set, muted: len(mutes), now: b.now()}, nil
+	return prefs{Settings: set, muted: len(mutes), now: b.now(), in: i.lang}, nil
 }
 
 func (b *Bot) allSettings(ctx context.Context, i *interaction, p prefs) message {
@@ -126,18 +127,18 @@ func (b *Bot) allSettings(ctx context.Context, i *interaction, p prefs) message 
 	var options []option
 	for _, s := range settingTable() {
 		if s.now != nil {
-			lines = append(lines, s.icon+" **"+s.title+"** — "+s.now(p))
+			lines = append(lines, s.icon+" **"+p.in.T(s.title)+"** — "+s.now(p))
 		}
-		options = append(options, option{Label: s.icon + " " + s.title, Value: s.key, Description: s.about})
+		options = append(options, option{Label: s.icon + " " + p.in.T(s.title), Value: s.key, Description: p.in.T(s.about)})
 	}
 	m := message{
 		Content: b.reach(ctx, i, false),
-		Embeds: []embed{{Title: "When I write to you", Description: strings.Join(lines, "\n"), Color: 0x4c7bd9,
-			Footer: &footer{Text: "Whom I write about: /watch list"}}},
-		Components: choose(controlSet, "Change one of these…", options...),
+		Embeds: []embed{{Title: p.in.T("settings.title"), Description: strings.Join(lines, "\n"), Color: 0x4c7bd9,
+			Footer: &footer{Text: p.in.T("settings.footer")}}},
+		Components: choose(controlSet, p.in.T("settings.menu"), options...),
 	}
 	if p.PausedAt(p.now) {
-		m.Components = append(m.Components, buttons(button{Label: "End the pause", CustomID: controlPut + "pause:off", Style: styleGood})...)
+		m.Components = append(m.Components, buttons(button{Label: p.in.T("pause.end"), CustomID: controlPut + "pause:off", Style: styleGood})...)
 	}
 	return m
 }
@@ -158,15 +159,13 @@ func (b *Bot) put(ctx context.Context, i *interaction, arg string) (message, err
 	if err := b.saveSettings(ctx, i, set); err != nil {
 		return message{}, err
 	}
-	return b.showSettings(ctx, i, "") // where the new state can be seen beside the others
+	i.lang = b.in(set.Language, i.locale()) // it may be what has changed
+	return b.showSettings(ctx, i, "")       // where the new state can be seen beside the others
 }
 
-// saveSettings writes set, with the language the person uses.
+// saveSettings writes set as the asker's.
 func (b *Bot) saveSettings(ctx context.Context, i *interaction, set alert.Settings) error {
 	set.User, set.UpdatedAt = i.by, b.now()
-	if len(i.Locale) <= 16 {
-		set.Locale = i.Locale
-	}
 	return b.cfg.Store.SaveSettings(ctx, set)
 }
 
@@ -180,15 +179,15 @@ func box(text string, rows ...[]row) message {
 }
 
 // short writes a duration of a setting: "30 min", "2 h", "1 h 30 min", "1 day".
-func short(d time.Duration) string {
+func (in lang) short(d time.Duration) string {
 	h, m := int(d.Hours()), int(d.Minutes())%60
 	switch {
 	case d == 24*time.Hour:
-		return "1 day"
+		return in.N("span.days", 1)
 	case h == 0:
-		return fmt.Sprintf("%d min", m)
+		return in.T("span.minutes", "n", m)
 	case m == 0:
-		return fmt.Sprintf("%d h", h)
+		return in.T("span.full_hours", "n", h)
 	}
-	return fmt.Sprintf("%d h %d min", h, m)
+	return in.T("span.hours", "h", h, "m", m)
 }

@@ -52,7 +52,7 @@ func TestEverySettingCanBeSeenAndChangedByClicking(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got.UpdatedAt, got.PausedUntil, got.Locale = time.Time{}, time.Time{}, ""
+	got.UpdatedAt, got.PausedUntil = time.Time{}, time.Time{}
 	want := alert.Settings{User: ana, Zone: "America/Denver", Quiet: alert.QuietHours{From: 22*60 + 30, To: 6 * 60}, QuietMode: alert.QuietSilent,
 		Cooldown: 2 * time.Hour, OnlyWhenAway: true, AtLeast: 3, Shown: true}
 	if got != want {
@@ -74,7 +74,7 @@ func TestSomebodyIsMutedAndHeardAgain(t *testing.T) {
 		return all
 	}
 	c := b.talk("/settings")
-	text, err := b.bot.press(t.Context(), &interaction{by: ana, pressed: controlMute + friend.String()})
+	text, err := b.bot.press(t.Context(), &interaction{lang: english(t), by: ana, pressed: controlMute + friend.String()})
 	if err != nil || !strings.Contains(text.Embeds[0].Description, "**[MUST] Wren**") {
 		t.Fatalf("%+v, %v", text, err)
 	}
@@ -83,7 +83,7 @@ func TestSomebodyIsMutedAndHeardAgain(t *testing.T) {
 		lasts time.Duration // 0: for good
 	}{{"1h", time.Hour}, {"today", 24 * time.Hour}, {"on", 0}} {
 		how, lasts := step.how, step.lasts
-		if _, err := b.bot.press(t.Context(), &interaction{by: ana, pressed: controlMuteFor + friend.String(), values: []string{how}}); err != nil {
+		if _, err := b.bot.press(t.Context(), &interaction{lang: english(t), by: ana, pressed: controlMuteFor + friend.String(), values: []string{how}}); err != nil {
 			t.Fatal(err)
 		}
 		all := muted()
@@ -96,19 +96,19 @@ func TestSomebodyIsMutedAndHeardAgain(t *testing.T) {
 	if len(muted()) != 0 {
 		t.Error("still muted")
 	}
-	m, err := b.bot.press(t.Context(), &interaction{by: ana, pressed: controlPause + "2h"})
+	m, err := b.bot.press(t.Context(), &interaction{lang: english(t), by: ana, pressed: controlPause + "2h"})
 	if err != nil || !strings.Contains(m.Embeds[0].Description, "I write nothing until") {
 		t.Errorf("%+v, %v", m, err)
 	}
 	for _, odd := range []string{controlPause + "-2h", controlPause + "9999999h", controlMute + "x", controlPut + "nothing:on", controlPut + "away:maybe", controlAsk + "what"} {
-		i := &interaction{by: ana, pressed: odd}
+		i := &interaction{lang: english(t), by: ana, pressed: odd}
 		if ctl, _ := b.bot.control(odd); ctl.how == asks {
 			if _, err := b.bot.openForm(t.Context(), i, "what"); err == nil {
 				t.Errorf("%s opens a form", odd)
 			}
 			continue
 		}
-		if _, err := b.bot.press(t.Context(), i); err == nil || !strings.Contains(err.Error(), "another version") {
+		if _, err := b.bot.press(t.Context(), i); err == nil || !strings.Contains(err.Error(), "control.old") {
 			t.Errorf("%s: %v", odd, err)
 		}
 	}
@@ -229,10 +229,10 @@ func TestACharacterIsHiddenByWhoShowsToPlayIt(t *testing.T) {
 		t.Fatalf("asked for %d", n)
 	}
 	forged := strings.Replace(c.id("Done"), kesID.String(), friend.String(), 1)
-	if _, err := b.bot.press(t.Context(), &interaction{by: ana, pressed: forged}); err == nil {
+	if _, err := b.bot.press(t.Context(), &interaction{lang: english(t), by: ana, pressed: forged}); err == nil {
 		t.Error("a forged button is obeyed")
 	}
-	if _, err := b.bot.press(t.Context(), &interaction{by: ana + 1, pressed: c.id("Done")}); err == nil {
+	if _, err := b.bot.press(t.Context(), &interaction{lang: english(t), by: ana + 1, pressed: c.id("Done")}); err == nil {
 		t.Error("somebody else's button is obeyed")
 	}
 	die := func(k int) {

@@ -1,7 +1,6 @@
 package bot
 
 import (
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"unicode"
 
 	"muster/event"
+	"muster/internal/catalogue"
 )
 
 // Limits of what one message holds, in characters (discord notes 5), with room
@@ -18,16 +18,22 @@ const (
 	maxDescription = 3800 // of 4,096
 )
 
-const textBroken = "Something went wrong on my side, and it has been noted. Please try again in a minute."
+// A lang says things in the language of whoever reads them.
+type lang struct{ *catalogue.Printer }
 
-// A userError is shown to the person as it is: it says what is the matter and
-// what to do.
-type userError struct{ text string }
+// A userError is shown to the person, in their language: it says what is the matter
+// and what to do.
+type userError struct{ said catalogue.Message }
 
-func (e *userError) Error() string { return e.text }
+func (e *userError) Error() string { return "told the person: " + e.said.Key() }
 
-// tell returns a userError.
-func tell(format string, a ...any) error { return &userError{text: fmt.Sprintf(format, a...)} }
+// tell returns a userError with the text of a key and its placeholders (catalogue.Say).
+func tell(key string, args ...any) error { return &userError{said: catalogue.Say(key, args...)} }
+
+// tellCount is tell for a text with plural forms.
+func tellCount(key string, n int, args ...any) error {
+	return &userError{said: catalogue.Count(key, n, args...)}
+}
 
 // plain returns a message of text only, cut to what Discord takes.
 func plain(text string) message { return message{Content: cut(text, maxContent)} }
@@ -72,22 +78,40 @@ func bare(s string) string {
 }
 
 // nameOf returns the character's name for prose, escaped.
-func nameOf(c event.Character) string {
+func (in lang) nameOf(c event.Character) string {
 	if c.Name == "" {
-		return event.Placeholder(c.ID)
+		return in.unnamed(c.ID)
 	}
 	return escape(clip(c.Name, 40))
 }
 
+// unnamed stands for a name that is not known: the last digits tell two apart.
+func (in lang) unnamed(id event.CharacterID) string {
+	digits := id.String()
+	return in.T("player.unnamed", "digits", digits[max(len(digits)-4, 0):])
+}
+
 // titled returns the name with the outfit's tag, in bold, escaped.
-func titled(c event.Character) string { return "**" + characterTitle(c) + "**" }
+func (in lang) titled(c event.Character) string { return "**" + in.characterTitle(c) + "**" }
 
 // characterTitle returns the name with the outfit's tag for a title, escaped.
-func characterTitle(c event.Character) string {
+func (in lang) characterTitle(c event.Character) string {
 	if c.Outfit.Tag != "" {
-		return "[" + escape(clip(c.Outfit.Tag, 8)) + "] " + nameOf(c)
+		return "[" + escape(clip(c.Outfit.Tag, 8)) + "] " + in.nameOf(c)
 	}
-	return nameOf(c)
+	return in.nameOf(c)
+}
+
+// factionKeys are the names of the factions, as the game writes them where it is
+// known how it does.
+var factionKeys = map[event.Faction]string{event.VS: "faction.vs", event.NC: "faction.nc", event.TR: "faction.tr", event.NSO: "faction.nso"}
+
+// faction names f, "" if it is not known.
+func (in lang) faction(f event.Faction) string {
+	if key, ok := factionKeys[f]; ok {
+		return in.T(key)
+	}
+	return ""
 }
 
 // outfitOf returns the outfit for prose, in bold, escaped.
@@ -107,6 +131,9 @@ func outfitTitle(o event.Outfit) string {
 
 // ago renders t as "3 minutes ago" in the reader's language.
 func ago(t time.Time) string { return "<t:" + strconv.FormatInt(t.Unix(), 10) + ":R>" }
+
+// timeOfDay renders t as a time of day in the reader's language.
+func timeOfDay(t time.Time) string { return "<t:" + strconv.FormatInt(t.Unix(), 10) + ":t>" }
 
 // moment renders t as a time of day in the reader's language, with the date if it
 // was long before now: "since" wants a moment, not an age.
@@ -128,48 +155,39 @@ func place(o event.Online) string {
 
 // onLine is one line of a list of players who are on: name, place, and since
 // when. Short, for phones.
-func onLine(name string, o event.Online, now time.Time) string {
+func (in lang) onLine(name string, o event.Online, now time.Time) string {
 	s := name + " · " + place(o)
 	if !o.Since.IsZero() {
-		s += " · since " + moment(o.Since, now)
+		s += " · " + in.T("since", "when", moment(o.Since, now))
 	}
 	return s
 }
 
 // span writes a duration for people: "40 s", "12 min", "3 h 5 min".
-func span(d time.Duration) string {
+func (in lang) span(d time.Duration) string {
 	switch d = d.Round(time.Second); {
 	case d < 2*time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
+		return in.T("span.seconds", "n", int(d.Seconds()))
 	case d < 2*time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
+		return in.T("span.minutes", "n", int(d.Minutes()))
 	}
-	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	return in.T("span.hours", "h", int(d.Hours()), "m", int(d.Minutes())%60)
 }
 
 // list joins lines up to limit characters, and says how many did not fit.
-func list(lines []string, limit int) string {
+func (in lang) list(lines []string, limit int) string {
 	var b strings.Builder
 	size := 0
 	for i, line := range lines {
 		n := len([]rune(line)) + 1
 		if size+n > limit-20 {
-			fmt.Fprintf(&b, "… and %d more", len(lines)-i)
-			return b.String()
+			return b.String() + in.T("list.more", "n", len(lines)-i)
 		}
 		b.WriteString(line)
 		b.WriteByte('\n')
 		size += n
 	}
 	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// count writes "1 friend", "2 friends".
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + many
 }
 
 // maxLinked is the longest name that the page knows, in bytes; the game's have 32.

@@ -33,7 +33,7 @@ func TestLongListsSayHowManyDidNotFit(t *testing.T) {
 	for i := range 100 {
 		lines = append(lines, fmt.Sprintf("line number %d", i))
 	}
-	got := list(lines, 500)
+	got := english(t).list(lines, 500)
 	if n := utf8.RuneCountInString(got); n > 500 {
 		t.Errorf("%d characters, more than 500", n)
 	}
@@ -41,13 +41,13 @@ func TestLongListsSayHowManyDidNotFit(t *testing.T) {
 	if want := fmt.Sprintf("… and %d more", 100-shown); !strings.HasSuffix(got, want) {
 		t.Errorf("ends with %q, want %q", got[len(got)-30:], want)
 	}
-	if got := list(lines[:3], 500); strings.Contains(got, "more") {
+	if got := english(t).list(lines[:3], 500); strings.Contains(got, "more") {
 		t.Errorf("a short list is cut: %q", got)
 	}
 }
 
 func TestUnknownNamesShowAPlaceholder(t *testing.T) {
-	if got := titled(event.Character{ID: 5428010618015189713}); got != "**Player …9713**" {
+	if got := english(t).titled(event.Character{ID: 5428010618015189713}); got != "**Player …9713**" {
 		t.Errorf("titled = %q", got)
 	}
 }
@@ -55,7 +55,7 @@ func TestUnknownNamesShowAPlaceholder(t *testing.T) {
 func TestDefinitionsKeepDiscordsRules(t *testing.T) {
 	table := commandTable()
 	for _, user := range []bool{false, true} {
-		for _, d := range definitions(user) {
+		for _, d := range definitions(texts(t), user) {
 			if d.Type == commandOnPerson {
 				if n := utf8.RuneCountInString(d.Name); n > 32 || d.Description != "" || len(d.Options) > 0 {
 					t.Errorf("%s: %d characters, description %q, %d options", d.Name, n, d.Description, len(d.Options))
@@ -93,8 +93,8 @@ func checkOption(t *testing.T, table map[string]command, path string, o optionDe
 }
 
 func TestCommandsAreComparedInAnyOrder(t *testing.T) {
-	a := definitions(true)
-	b := definitions(true)
+	a := definitions(texts(t), true)
+	b := definitions(texts(t), true)
 	b[0], b[3] = b[3], b[0]
 	b[1].Contexts = []int{2, 0, 1}
 	if !sameCommands(a, b) {
@@ -104,7 +104,7 @@ func TestCommandsAreComparedInAnyOrder(t *testing.T) {
 	if sameCommands(a, b) {
 		t.Error("another description makes no difference")
 	}
-	if sameCommands(a, definitions(false)) {
+	if sameCommands(a, definitions(texts(t), false)) {
 		t.Error("another installation makes no difference")
 	}
 }

@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,7 +34,7 @@ func (b *Bot) watchesPage(ctx context.Context, i *interaction, arg string) (mess
 	if err != nil {
 		return message{}, err
 	}
-	mine, err := b.myNames(ctx, i.by)
+	mine, err := b.myNames(ctx, i)
 	if err != nil {
 		return message{}, err
 	}
@@ -43,8 +42,7 @@ func (b *Bot) watchesPage(ctx context.Context, i *interaction, arg string) (mess
 		watches = slices.DeleteFunc(watches, func(w alert.Watch) bool { return w.Kind == alert.WatchFriends })
 	}
 	if len(watches) == 0 {
-		return plain(joinLines("You are told about nobody yet. `/link player:` follows your in-game friends list; "+
-			"`/watch add` a player, an outfit or its leaders.", b.reach(ctx, i, false))), nil
+		return plain(joinLines(i.lang.T("watches.none"), b.reach(ctx, i, false))), nil
 	}
 	pages := (len(watches) + watchesAPage - 1) / watchesAPage
 	page, _ := strconv.Atoi(arg) // an odd one is the first
@@ -53,21 +51,21 @@ func (b *Bot) watchesPage(ctx context.Context, i *interaction, arg string) (mess
 	var lines []string
 	var options []option
 	for _, w := range shown {
-		lines = append(lines, watchLine(w, mine, b.now()))
-		options = append(options, option{Label: watchName(w), Value: strconv.FormatInt(w.ID, 10), Description: watchLimits(w, b.now())})
+		lines = append(lines, i.lang.watchLine(w, mine, b.now()))
+		options = append(options, option{Label: i.lang.watchName(w), Value: strconv.FormatInt(w.ID, 10), Description: i.lang.watchLimits(w, b.now())})
 	}
 	m := message{
 		Content: b.reach(ctx, i, false),
-		Embeds: []embed{{Title: fmt.Sprintf("You are told when these come online (%d)", len(watches)), Description: list(lines, maxDescription),
-			Color: 0x4c7bd9, Footer: &footer{Text: "When I write to you: /settings"}}},
-		Components: choose(controlWatch, "Mute, limit to servers, or remove…", options...),
+		Embeds: []embed{{Title: i.lang.T("watches.title", "n", len(watches)), Description: i.lang.list(lines, maxDescription),
+			Color: 0x4c7bd9, Footer: &footer{Text: i.lang.T("watches.footer")}}},
+		Components: choose(controlWatch, i.lang.T("watches.menu"), options...),
 	}
 	var turn []button
 	if page > 0 {
-		turn = append(turn, button{Label: "Earlier", CustomID: controlWatches + strconv.Itoa(page-1)})
+		turn = append(turn, button{Label: i.lang.T("watches.earlier"), CustomID: controlWatches + strconv.Itoa(page-1)})
 	}
 	if page < pages-1 {
-		turn = append(turn, button{Label: "More", CustomID: controlWatches + strconv.Itoa(page+1)})
+		turn = append(turn, button{Label: i.lang.T("watches.later"), CustomID: controlWatches + strconv.Itoa(page+1)})
 	}
 	if len(turn) > 0 {
 		m.Components = append(m.Components, buttons(turn...)...)
@@ -75,15 +73,15 @@ func (b *Bot) watchesPage(ctx context.Context, i *interaction, arg string) (mess
 	return m, nil
 }
 
-// myNames names the linked characters of a user, "" if there are none.
-func (b *Bot) myNames(ctx context.Context, user alert.UserID) (string, error) {
-	links, err := b.cfg.Store.Links(ctx, user)
+// myNames names the linked characters of the asker, "" if there are none.
+func (b *Bot) myNames(ctx context.Context, i *interaction) (string, error) {
+	links, err := b.cfg.Store.Links(ctx, i.by)
 	if err != nil {
 		return "", err
 	}
 	var mine []string
 	for _, c := range links {
-		mine = append(mine, titled(c))
+		mine = append(mine, i.lang.titled(c))
 	}
 	return strings.Join(mine, ", "), nil
 }
@@ -94,30 +92,33 @@ var watchIcons = map[alert.WatchKind]string{
 }
 
 // watchLine is one line of the list. mine names the user's characters.
-func watchLine(w alert.Watch, mine string, now time.Time) string {
-	what := "**" + escape(bare(watchName(w))) + "**"
+func (in lang) watchLine(w alert.Watch, mine string, now time.Time) string {
+	what := "**" + escape(bare(in.watchName(w))) + "**"
 	if w.Kind == alert.WatchFriends {
-		what = "Friends of " + mine
+		what = in.T("watches.friends", "names", mine)
 	}
 	s := watchIcons[w.Kind] + " " + what
-	if limits := watchLimits(w, now); limits != "" {
+	if limits := in.watchLimits(w, now); limits != "" {
 		s += " · " + limits
 	}
 	return s
 }
 
 // watchLimits says what narrows a watch, "" if nothing does.
-func watchLimits(w alert.Watch, now time.Time) string {
+func (in lang) watchLimits(w alert.Watch, now time.Time) string {
 	var parts []string
-	if w.MutedAt(now) {
-		parts = append(parts, "muted"+map[bool]string{true: " for a while"}[!w.MutedUntil.IsZero()])
+	switch {
+	case w.MutedAt(now) && w.MutedUntil.IsZero():
+		parts = append(parts, in.T("watches.muted"))
+	case w.MutedAt(now):
+		parts = append(parts, in.T("watches.muted_while"))
 	}
 	if len(w.Worlds) > 0 {
 		var names []string
 		for _, world := range w.Worlds {
 			names = append(names, world.String())
 		}
-		parts = append(parts, "only on "+strings.Join(names, ", "))
+		parts = append(parts, in.T("watches.worlds", "worlds", strings.Join(names, ", ")))
 	}
 	return strings.Join(parts, " · ")
 }
@@ -128,40 +129,40 @@ func (b *Bot) watchPanel(ctx context.Context, i *interaction, arg string) (messa
 	if err != nil {
 		return message{}, err
 	}
-	mine, err := b.myNames(ctx, i.by)
+	mine, err := b.myNames(ctx, i)
 	if err != nil {
 		return message{}, err
 	}
 	id := strconv.FormatInt(w.ID, 10)
-	text := watchLine(w, mine, b.now()) + "\n\nFollowed since " + moment(w.CreatedAt, b.now()) + "."
+	text := i.lang.watchLine(w, mine, b.now()) + "\n\n" + i.lang.T("watches.since", "when", moment(w.CreatedAt, b.now()))
 	if w.MutedAt(b.now()) && !w.MutedUntil.IsZero() {
-		text += " Muted until " + moment2(w.MutedUntil, b.now()) + "."
+		text += " " + i.lang.T("watches.muted_until", "when", moment2(w.MutedUntil, b.now()))
 	}
-	hush := []button{{Label: "Mute 1 h", CustomID: controlHush + id + ":1h"}, {Label: "Mute today", CustomID: controlHush + id + ":today"},
-		{Label: "Mute", CustomID: controlHush + id + ":on"}}
+	hush := []button{{Label: i.lang.T("watches.mute_hour"), CustomID: controlHush + id + ":1h"}, {Label: i.lang.T("watches.mute_today"), CustomID: controlHush + id + ":today"},
+		{Label: i.lang.T("watches.mute"), CustomID: controlHush + id + ":on"}}
 	if w.MutedAt(b.now()) {
-		hush = []button{{Label: "Unmute", CustomID: controlHush + id + ":off", Style: styleGood}}
+		hush = []button{{Label: i.lang.T("watches.unmute"), CustomID: controlHush + id + ":off", Style: styleGood}}
 	}
-	hush = append(hush, button{Label: "Remove", CustomID: controlUnwatch + id, Style: styleDanger},
-		button{Label: "Back to the list", CustomID: controlWatches + "0"})
-	return box(text, worldMenu(controlWorlds+id, w.Worlds), buttons(hush...)), nil
+	hush = append(hush, button{Label: i.lang.T("watches.remove"), CustomID: controlUnwatch + id, Style: styleDanger},
+		button{Label: i.lang.T("watches.back"), CustomID: controlWatches + "0"})
+	return box(text, i.lang.worldMenu(controlWorlds+id, w.Worlds), buttons(hush...)), nil
 }
 
 // worldMenu lets a person choose on which servers a login counts; none is all.
-func worldMenu(id string, chosen []event.World) []row {
+func (in lang) worldMenu(id string, chosen []event.World) []row {
 	var options []option
 	for _, info := range event.Worlds() {
 		if !info.Live && !slices.Contains(chosen, info.ID) {
 			continue
 		}
 		options = append(options, option{Label: info.ID.String(), Value: strconv.Itoa(int(info.ID)),
-			Description: platforms[info.Environment], Default: slices.Contains(chosen, info.ID)})
+			Description: in.T(platformKeys[info.Environment]), Default: slices.Contains(chosen, info.ID)})
 	}
-	return chooseMany(id, "Only on these servers… (now: all)", 0, len(options), options...)
+	return chooseMany(id, in.T("watches.world_menu"), 0, len(options), options...)
 }
 
-// platforms are what players call the environments.
-var platforms = map[event.Environment]string{event.PC: "PC", event.PS4US: "PlayStation, America", event.PS4EU: "PlayStation, Europe"}
+// platformKeys are what players call the environments.
+var platformKeys = map[event.Environment]string{event.PC: "platform.pc", event.PS4US: "platform.us", event.PS4EU: "platform.eu"}
 
 // oneWatch returns the asker's watch with an id in text.
 func (b *Bot) oneWatch(ctx context.Context, i *interaction, text string) (alert.Watch, error) {
@@ -181,7 +182,7 @@ func (b *Bot) oneWatch(ctx context.Context, i *interaction, text string) (alert.
 	return alert.Watch{}, errNoWatch
 }
 
-var errNoWatch = tell("You do not follow that any more. `/watch list` shows what there is.")
+var errNoWatch = tell("watches.gone")
 
 // hush mutes and unmutes a watch.
 func (b *Bot) hush(ctx context.Context, i *interaction, arg string) (message, error) {
@@ -261,6 +262,6 @@ func (b *Bot) unwatch(ctx context.Context, i *interaction, arg string) (message,
 		return message{}, err
 	}
 	m, err := b.watchesPage(ctx, i, "0")
-	m.Content = cut(joinLines("🔕 Removed: **"+escape(bare(watchName(w)))+"**.", m.Content), maxContent)
+	m.Content = cut(joinLines(i.lang.T("watch.removed_short", "what", escape(bare(i.lang.watchName(w)))), m.Content), maxContent)
 	return m, err
 }

@@ -85,8 +85,8 @@ func (s *Store) exportLists(ctx context.Context, out *alert.PrivacyExport) (err 
 
 func (s *Store) exportRecipient(ctx context.Context, out *alert.PrivacyExport) error {
 	r, err := s.Recipient(ctx, out.User)
-	if err == nil && (r.DMChannel != "" || r.Closed != "") {
-		out.Recipient = &alert.RecipientExport{DMChannel: r.DMChannel, Closed: r.Closed, ClosedAt: r.ClosedAt}
+	if err == nil && (r.DMChannel != "" || r.Closed != "" || r.Locale != "") {
+		out.Recipient = &alert.RecipientExport{DMChannel: r.DMChannel, Closed: r.Closed, ClosedAt: r.ClosedAt, Locale: r.Locale}
 	}
 	return err
 }

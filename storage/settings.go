@@ -11,12 +11,12 @@ import (
 )
 
 const settingsCols = "user_id, zone, quiet_from, quiet_to, quiet_mode, paused_until_ns, cooldown_ns, only_when_away, at_least, " +
-	"digest, summary, edit_on_leave, shown, locale, updated_ns"
+	"digest, summary, edit_on_leave, shown, language, updated_ns"
 
 var (
 	settingsShape = newShape("alert_settings", "user_id zone quiet_from quiet_to quiet_mode paused_until_ns cooldown_ns only_when_away "+
-		"at_least digest summary edit_on_leave shown locale updated_ns", "user_id", "zone", "quiet_from", "quiet_to", "quiet_mode",
-		"paused_until_ns", "cooldown_ns", "only_when_away", "at_least", "digest", "summary", "edit_on_leave", "shown", "locale", "updated_ns")
+		"at_least digest summary edit_on_leave shown language updated_ns", "user_id", "zone", "quiet_from", "quiet_to", "quiet_mode",
+		"paused_until_ns", "cooldown_ns", "only_when_away", "at_least", "digest", "summary", "edit_on_leave", "shown", "language", "updated_ns")
 	muteShape = newShape("mutes", "user_id character_id until_ns", "user_id, character_id", "until_ns")
 )
 
@@ -35,7 +35,7 @@ func scanSettings(rows *sql.Rows) (alert.Settings, error) {
 	var s alert.Settings
 	var paused, cooldown, away, digest, summary, edit, shown, updated int64
 	err := rows.Scan((*int64)(&s.User), &s.Zone, (*int16)(&s.Quiet.From), (*int16)(&s.Quiet.To), (*string)(&s.QuietMode), &paused,
-		&cooldown, &away, &s.AtLeast, &digest, &summary, &edit, &shown, &s.Locale, &updated)
+		&cooldown, &away, &s.AtLeast, &digest, &summary, &edit, &shown, &s.Language, &updated)
 	s.PausedUntil, s.Cooldown, s.UpdatedAt = fromNano(paused), time.Duration(cooldown), fromNano(updated)
 	s.OnlyWhenAway, s.Digest, s.Summary, s.EditOnLeave, s.Shown = away != 0, digest != 0, summary != 0, edit != 0, shown != 0
 	return s, err
@@ -50,7 +50,7 @@ func (s *Store) SaveSettings(ctx context.Context, set alert.Settings) error {
 	return wrap("save settings", s.write(ctx, func(t *tx) error {
 		_, err := t.insert(ctx, settingsShape, []any{int64(set.User), set.Zone, int64(set.Quiet.From), int64(set.Quiet.To),
 			string(set.QuietMode), nano(set.PausedUntil), int64(set.Cooldown), bit(set.OnlyWhenAway), set.AtLeast, bit(set.Digest),
-			bit(set.Summary), bit(set.EditOnLeave), bit(set.Shown), set.Locale, nano(set.UpdatedAt)})
+			bit(set.Summary), bit(set.EditOnLeave), bit(set.Shown), set.Language, nano(set.UpdatedAt)})
 		return err
 	}))
 }

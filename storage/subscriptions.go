@@ -13,7 +13,7 @@ import (
 var (
 	linkShape      = newShape("links", "user_id character_id linked_ns", "user_id, character_id")
 	watchShape     = newShape("watches", "user_id kind target created_ns worlds muted muted_until_ns max_ordinal", "target, kind, user_id")
-	recipientShape = newShape("recipients", "user_id dm_channel closed closed_ns", "user_id", "dm_channel", "closed", "closed_ns")
+	recipientShape = newShape("recipients", "user_id dm_channel closed closed_ns locale", "user_id", "dm_channel", "closed", "closed_ns")
 )
 
 // Link notes that a user plays a character; added is false if that was known.
@@ -307,9 +307,9 @@ func scanWatch(rows *sql.Rows) (alert.Watch, error) {
 // the id.
 func (s *Store) Recipient(ctx context.Context, u alert.UserID) (alert.Recipient, error) {
 	out := alert.Recipient{User: u}
-	err := s.each(ctx, ask("SELECT dm_channel, closed, closed_ns FROM recipients WHERE user_id = ?", int64(u)), func(rows *sql.Rows) error {
+	err := s.each(ctx, ask("SELECT dm_channel, closed, closed_ns, locale FROM recipients WHERE user_id = ?", int64(u)), func(rows *sql.Rows) error {
 		var at int64
-		err := rows.Scan(&out.DMChannel, &out.Closed, &at)
+		err := rows.Scan(&out.DMChannel, &out.Closed, &at, &out.Locale)
 		out.ClosedAt = fromNano(at)
 		return err
 	})
@@ -319,8 +319,9 @@ func (s *Store) Recipient(ctx context.Context, u alert.UserID) (alert.Recipient,
 	return out, nil
 }
 
-// SaveRecipient stores r whole. If messages reach the user, what waits for them is
-// due at once.
+// SaveRecipient stores r, but for the language of a user who is known: a turn that ends
+// knows less of that than SaveLocale does. If messages reach the user, what waits for
+// them is due at once.
 func (s *Store) SaveRecipient(ctx context.Context, r alert.Recipient) error {
 	if r.User <= 0 {
 		return fmt.Errorf("save recipient: %w: user %d", ErrData, r.User)
@@ -334,8 +335,19 @@ func (s *Store) SaveRecipient(ctx context.Context, r alert.Recipient) error {
 	}))
 }
 
+// maxLocale is how long the name of a language may be, in characters.
+const maxLocale = 16
+
+// SaveLocale sets the language of a user who is known. Of others nothing is stored.
+func (s *Store) SaveLocale(ctx context.Context, u alert.UserID, locale string) error {
+	return wrap("save locale", s.write(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, "UPDATE recipients SET locale = ? WHERE user_id = ?", clip(locale, maxLocale), int64(u))
+		return err
+	}))
+}
+
 func (t *tx) saveRecipient(ctx context.Context, r alert.Recipient) error {
-	_, err := t.insert(ctx, recipientShape, []any{int64(r.User), clip(r.DMChannel, 32), clip(r.Closed, 255), nano(r.ClosedAt)})
+	_, err := t.insert(ctx, recipientShape, []any{int64(r.User), clip(r.DMChannel, 32), clip(r.Closed, 255), nano(r.ClosedAt), clip(r.Locale, maxLocale)})
 	return err
 }
 

@@ -93,10 +93,10 @@ func (l *turnLoader) settings(ctx context.Context) error {
 }
 
 func (l *turnLoader) recipients(ctx context.Context) error {
-	return l.each(ctx, "SELECT user_id, dm_channel, closed, closed_ns FROM recipients WHERE user_id IN (USERS)", nil, func(rows *sql.Rows) error {
+	return l.each(ctx, "SELECT user_id, dm_channel, closed, closed_ns, locale FROM recipients WHERE user_id IN (USERS)", nil, func(rows *sql.Rows) error {
 		var r alert.Recipient
 		var at int64
-		err := rows.Scan((*int64)(&r.User), &r.DMChannel, &r.Closed, &at)
+		err := rows.Scan((*int64)(&r.User), &r.DMChannel, &r.Closed, &at, &r.Locale)
 		r.ClosedAt = fromNano(at)
 		l.turns[r.User].Recipient, l.saved[r.User] = r, true
 		return err

@@ -34,7 +34,7 @@ func settingsKept(w *world) {
 	w.ok(err)
 	same(w, "never saved", got, alert.DefaultSettings(ann))
 	want := alert.Settings{User: ann, Zone: "Europe/Berlin", Quiet: alert.QuietHours{From: 1320, To: 420}, QuietMode: alert.QuietSilent,
-		PausedUntil: at(500), Cooldown: 90 * time.Minute, OnlyWhenAway: true, AtLeast: 4, Summary: true, Shown: true, Locale: "de", UpdatedAt: at(1)}
+		PausedUntil: at(500), Cooldown: 90 * time.Minute, OnlyWhenAway: true, AtLeast: 4, Summary: true, Shown: true, Language: "de", UpdatedAt: at(1)}
 	w.ok(w.SaveSettings(w.Context(), alert.DefaultSettings(ann)))
 	w.ok(w.SaveSettings(w.Context(), want))
 	got, err = w.Settings(w.Context(), ann)
@@ -53,7 +53,7 @@ func settingsRefused(w *world) {
 		"mode":     func(s *alert.Settings) { s.QuietMode = "loud" },
 		"cooldown": func(s *alert.Settings) { s.Cooldown = 25 * time.Hour },
 		"at least": func(s *alert.Settings) { s.AtLeast = 0 },
-		"locale":   func(s *alert.Settings) { s.Locale = strings.Repeat("x", 17) },
+		"language": func(s *alert.Settings) { s.Language = strings.Repeat("x", 17) },
 	} {
 		s := alert.DefaultSettings(ann)
 		spoil(&s)

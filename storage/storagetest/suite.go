@@ -12,7 +12,7 @@ import (
 // Run holds storage to its contract. database returns the URL of a new, empty
 // database each time.
 func Run(t *testing.T, database func(*testing.T) string) {
-	for _, group := range [][]named{recordTests, presenceTests, alertTests, turnTests, peopleTests, streamTests, rollupTests, retainTests, togetherTests, damageTests, termTests, fenceTests, settingsTests, worldNowTests, channelTests, shardTests} {
+	for _, group := range [][]named{recordTests, presenceTests, alertTests, turnTests, peopleTests, streamTests, rollupTests, retainTests, togetherTests, damageTests, termTests, fenceTests, settingsTests, languageTests, worldNowTests, channelTests, shardTests} {
 		for _, n := range group {
 			t.Run(n.name, func(t *testing.T) {
 				url := database(t)
