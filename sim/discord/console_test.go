@@ -105,7 +105,14 @@ func click(sel, text string) action {
 }
 
 // keys types into the box.
-func keys(text string) action { return chromedp.SendKeys(chromedp.CSS("#text"), text) }
+func keys(text string) action { return typeInto("#text", text) }
+
+// typeInto types into the first of sel. chromedp.SendKeys reads the node's attributes
+// while events of the page write them, a race of v0.22.1.
+func typeInto(sel, text string) action {
+	return chromedp.Steps(until(fmt.Sprintf("document.querySelector(%q) !== null", sel)),
+		chromedp.Evaluate[chromedp.Void](fmt.Sprintf("document.querySelector(%q).focus()", sel)), chromedp.KeyEvent(text))
+}
 
 // alert is a message such as a bot sends when a friend comes online.
 func alert(t *testing.T, s *discord.Server, user string) {
@@ -146,7 +153,7 @@ func TestAPersonTypesACommandWithAutocompletePressesAndReadsInTheConsole(t *test
 		click(".btn", "Stop"), has(".msg .md", "pressed stop"),
 		click(".only button", "Dismiss"), until(`!document.getElementById("log").textContent.includes("pressed stop")`),
 		keys("/ping"), has("#options li", "/ping"), keys("\r"), until(`document.getElementById("text").value === "/ping "`), keys("\r"),
-		has("#modal h2", "A form"), chromedp.SendKeys(chromedp.CSS("#modal input"), "hello form"), shots("form"),
+		has("#modal h2", "A form"), typeInto("#modal input", "hello form"), shots("form"),
 		click("#modal button", "Submit"), has(".msg .md", "got hello form"))
 	alert(t, s, ana)
 	alert(t, s, "1200000000000000002")
