@@ -239,7 +239,7 @@ func (l *channelLoop) tellMaker(ctx context.Context, t alert.ChannelTurn, p aler
 		}
 	}
 	before := r
-	_, err = l.b.direct(ctx, &r, plain(l.b.inOf(ctx, r).paused(t.Subscription, code)), "p"+p.Key.Nonce())
+	_, err = l.b.direct(ctx, &r, plain(l.b.inOf(ctx, r.User, r.Locale).paused(t.Subscription, code)), "p"+p.Key.Nonce())
 	if err != nil {
 		l.b.log.Warn("not told that a channel is paused", "err", l.b.redact.err(err))
 	}

@@ -36,9 +36,7 @@ func (i *interaction) locale() string {
 func (b *Bot) speak(ctx context.Context, i *interaction) {
 	ctx, cancel := context.WithTimeout(ctx, speakWithin)
 	defer cancel()
-	if set, err := b.cfg.Store.Settings(ctx, i.by); err == nil {
-		i.lang = b.in(set.Language, i.locale())
-	}
+	i.lang = b.inOf(ctx, i.by, i.locale())
 }
 
 // learn remembers the language that Discord says, for messages that are sent later.
@@ -57,11 +55,12 @@ func (b *Bot) learn(ctx context.Context, i *interaction) {
 	}
 }
 
-// inOf returns the language of somebody who is written to without having asked.
-func (b *Bot) inOf(ctx context.Context, r alert.Recipient) lang {
-	set, err := b.cfg.Store.Settings(ctx, r.User)
+// inOf returns the language of user: the one they have chosen, or else that of
+// locale, Discord's, also when the choice cannot be read.
+func (b *Bot) inOf(ctx context.Context, user alert.UserID, locale string) lang {
+	set, err := b.cfg.Store.Settings(ctx, user)
 	if err != nil {
-		return b.in(r.Locale)
+		return b.in(locale)
 	}
-	return b.in(set.Language, r.Locale)
+	return b.in(set.Language, locale)
 }
